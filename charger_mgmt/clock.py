@@ -1,0 +1,23 @@
+"""What time it is.
+
+Everything inside the system is UTC, aware, and cut to milliseconds: that is what the database keeps
+(DATETIME(3)), so a value read back equals the value written on every backend.
+"""
+
+import time
+from datetime import UTC, datetime
+
+
+def now() -> datetime:
+    """The time of day: aware, UTC, whole milliseconds."""
+    return cut_to_milliseconds(datetime.now(UTC))
+
+
+def monotonic() -> float:
+    """Seconds on a clock that never jumps; for deadlines, never for storage."""
+    return time.monotonic()
+
+
+def cut_to_milliseconds(moment: datetime) -> datetime:
+    """Drop what DATETIME(3) cannot hold (MySQL would round it, MariaDB would cut it)."""
+    return moment.replace(microsecond=moment.microsecond // 1000 * 1000)

@@ -1,0 +1,100 @@
+"""The errors of the domain: expected faults, each with a name.
+
+    ChargerManagementError
+    ├── NotFound                    nothing by that name is known
+    ├── InvalidInput                a value is not acceptable; names the field
+    ├── Conflict                    the request contradicts what is
+    │   ├── ChargerOffline          no socket of this charger is open
+    │   ├── ChargerBusy             the charger cannot do this now (faulted, unavailable, occupied)
+    │   ├── CommandRefused          the charger said no
+    │   └── AmbiguousSession        a sessionId that fits several open transactions
+    ├── CallFailed                  a call to a charger ended without a result
+    │   ├── CallErrored             the charger answered CALLERROR
+    │   ├── CallTimedOut            no answer in time: the outcome is unknown, not failed
+    │   └── ChargerGone             the socket died before the answer: unknown if it had been sent
+    ├── DatabaseAway                the database did not take the write; nothing was acknowledged
+    └── ConfigurationError          the system refuses to start; says what to set
+
+`api/problems.py` maps them to HTTP in one table; the gateway maps them to the wire.
+"""
+
+from __future__ import annotations
+
+
+class ChargerManagementError(Exception):
+    """Base of everything that this system raises on purpose."""
+
+    def __init__(self, message: str = "") -> None:
+        super().__init__(message or (type(self).__doc__ or "").split("\n")[0])
+
+
+class NotFound(ChargerManagementError):
+    """Nothing by that name is known."""
+
+
+class InvalidInput(ChargerManagementError):
+    """A value is not acceptable.
+
+    `errors` maps the JSON pointer or parameter name of each bad field to what is wrong with it.
+    """
+
+    def __init__(self, message: str, errors: dict[str, str] | None = None) -> None:
+        super().__init__(message)
+        self.errors = errors or {}
+
+
+class Conflict(ChargerManagementError):
+    """The request contradicts what is."""
+
+
+class ChargerOffline(Conflict):
+    """The charger is not connected."""
+
+
+class ChargerBusy(Conflict):
+    """The charger cannot do this now."""
+
+
+class CommandRefused(Conflict):
+    """The charger refused."""
+
+
+class AmbiguousSession(Conflict):
+    """The sessionId fits several open transactions; use the transactionId."""
+
+
+class CallFailed(ChargerManagementError):
+    """A call to a charger ended without a result."""
+
+
+class CallErrored(CallFailed):
+    """The charger answered with a CALLERROR (`code`, `description`, `details`)."""
+
+    def __init__(self, code: str, description: str = "", details: dict | None = None) -> None:
+        super().__init__(f"{code}: {description}" if description else code)
+        self.code = code
+        self.description = description
+        self.details = details or {}
+
+
+class CallTimedOut(CallFailed):
+    """The charger did not answer in time; the outcome is unknown."""
+
+
+class ChargerGone(CallFailed):
+    """The charger's socket died before the answer.
+
+    `sent` tells whether the call had been written to the socket: then the outcome is unknown.
+    """
+
+    def __init__(self, message: str = "", *, sent: bool = False) -> None:
+        super().__init__(message)
+        self.sent = sent
+
+
+class DatabaseAway(ChargerManagementError):
+    """The database is not taking writes at the moment."""
+
+
+class ConfigurationError(ChargerManagementError):
+    """The configuration cannot work; the message says what to set."""

@@ -1,0 +1,196 @@
+"""Configuration, from environment variables.
+
+Every setting has a default that works on a laptop. `load()` reads the environment once, at start, and
+refuses what cannot work with a message that says what to set.
+"""
+
+from __future__ import annotations
+
+import os
+import secrets
+from collections.abc import Mapping
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy.engine import URL, make_url
+from sqlalchemy.exc import ArgumentError
+
+from charger_mgmt.errors import ConfigurationError
+
+ROOT = Path(__file__).resolve().parent
+INSTANCE = ROOT / "instance"
+
+#: Where a MySQL URL may be found; the first that is set wins.
+DATABASE_VARIABLES = ("DATABASE_URL", "JAWSDB_URL", "CLEARDB_DATABASE_URL")
+#: Options in a database URL that PyMySQL understands; platforms add others, on which it fails.
+PYMYSQL_OPTIONS = {"charset", "ssl_ca", "ssl_cert", "ssl_key", "ssl_verify_cert", "unix_socket"}
+ONBOARDING = ("open", "approve", "closed")
+SHORTEST_SECRET = 32
+
+
+def load(environ: Mapping[str, str] | None = None) -> dict[str, Any]:
+    """The application's settings as Flask configuration keys.
+
+    Raises ConfigurationError, naming the variable, when a value cannot work.
+    """
+    read = _Reader(os.environ if environ is None else environ)
+    production = read.choice("APP_ENV", "development", ("development", "production")) == "production"
+    database = _database_url(read, production)
+    workers = read.whole("WEB_CONCURRENCY", 1, least=1)
+    redis_url = read.text("REDIS_URL", "")
+    if workers > 1:
+        raise ConfigurationError(
+            f"WEB_CONCURRENCY={workers}: more than one worker needs a bus between them, which this"
+            " version does not have yet. Set WEB_CONCURRENCY=1."
+        )
+    interval = read.whole("HEARTBEAT_INTERVAL", 300, least=1)
+    timeout = read.whole("HEARTBEAT_TIMEOUT", 330, least=2)
+    if timeout <= interval:
+        raise ConfigurationError(
+            f"HEARTBEAT_TIMEOUT={timeout} must be longer than HEARTBEAT_INTERVAL={interval}:"
+            " a punctual charger would be marked Unavailable. Set it to at least"
+            f" {interval + max(1, interval // 10)}."
+        )
+    return {
+        "APP_ENV": "production" if production else "development",
+        "SECRET_KEY": _secret(read, production),
+        "JWT_SECRET_KEY": _secret(read, production),
+        "JWT_ACCESS_TOKEN_EXPIRES": timedelta(seconds=read.whole("ACCESS_TOKEN_SECONDS", 3600, least=60)),
+        "JWT_REFRESH_TOKEN_EXPIRES": timedelta(days=30),
+        "JWT_DECODE_LEEWAY": 10,
+        "SQLALCHEMY_DATABASE_URI": database,
+        "MAX_CONTENT_LENGTH": read.whole("MAX_REQUEST_BYTES", 1 << 20, least=1024),
+        "HOST": read.text("HOST", "127.0.0.1"),
+        "PORT": read.whole("PORT", 8080, least=0, most=65535),
+        "REDIS_URL": redis_url,
+        "CHARGER_ONBOARDING": read.choice(
+            "CHARGER_ONBOARDING", "approve" if production else "open", ONBOARDING
+        ),
+        "HEARTBEAT_INTERVAL": interval,
+        "HEARTBEAT_TIMEOUT": timeout,
+        #: How long before the limit a quiet charger is asked for a Heartbeat; 0: never.
+        "LIVENESS_PROBE_SECONDS": read.whole("LIVENESS_PROBE_SECONDS", 20, least=0),
+        "SWEEP_INTERVAL": read.number("SWEEP_INTERVAL", 2.0, least=0.05),
+        "CALL_TIMEOUT": read.number("CALL_TIMEOUT", 30.0, least=0.1),
+        #: How long an operator's start or stop waits for the charger, in all.
+        "OPERATOR_WAIT": read.number("OPERATOR_WAIT", 10.0, least=0.1),
+        #: Call time-outs in a row after which the socket is dropped.
+        "CALL_TIMEOUTS_BEFORE_DROP": read.whole("CALL_TIMEOUTS_BEFORE_DROP", 3, least=1),
+        "WEBSOCKET_PING_INTERVAL": read.whole("WEBSOCKET_PING_INTERVAL", 25, least=0, most=54),
+        "MAX_MESSAGE_BYTES": read.whole("MAX_MESSAGE_BYTES", 1 << 20, least=1024),
+        "AUTOMATIC_CALLS": read.flag("AUTOMATIC_CALLS", True),
+        #: How long after the boot answer the first automatic call goes out.
+        "FOLLOW_UP_DELAY": read.number("FOLLOW_UP_DELAY", 1.0, least=0.0),
+        "COMMITTERS": read.whole("COMMITTERS", 2, least=1, most=16),
+        "BATCH_SIZE": read.whole("BATCH_SIZE", 256, least=1, most=5000),
+        #: How long a charger's message waits for its commit before the socket is dropped.
+        "COMMIT_TIMEOUT": read.number("COMMIT_TIMEOUT", 20.0, least=0.1),
+        "DATABASE_TIMEOUT": read.whole("DATABASE_TIMEOUT", 10, least=1),
+    }
+
+
+class _Reader:
+    """Typed reading of environment variables; an empty value counts as unset."""
+
+    def __init__(self, environ: Mapping[str, str]) -> None:
+        self._environ = environ
+
+    def text(self, name: str, default: str) -> str:
+        return self._environ.get(name, "").strip() or default
+
+    def choice(self, name: str, default: str, allowed: tuple[str, ...]) -> str:
+        value = self.text(name, default)
+        if value not in allowed:
+            raise ConfigurationError(f"{name}={value!r}: set it to one of {', '.join(allowed)}.")
+        return value
+
+    def flag(self, name: str, default: bool) -> bool:
+        value = self.text(name, "on" if default else "off").lower()
+        if value in ("1", "on", "true", "yes"):
+            return True
+        if value in ("0", "off", "false", "no"):
+            return False
+        raise ConfigurationError(f"{name}={value!r}: set it to on or off.")
+
+    def number(self, name: str, default: float, *, least: float) -> float:
+        return self._number(name, default, least, None, float)
+
+    def whole(self, name: str, default: int, *, least: int, most: int | None = None) -> int:
+        return self._number(name, default, least, most, int)
+
+    def _number(self, name: str, default: Any, least: Any, most: Any, kind: Any) -> Any:
+        value = self.text(name, "")
+        if not value:
+            return default
+        try:
+            number = kind(value)
+        except ValueError:
+            raise ConfigurationError(f"{name}={value!r} is not a number. Example: {name}={default}") from None
+        if not number >= least or (most is not None and number > most) or number == float("inf"):
+            limits = f"at least {least}" + (f" and at most {most}" if most is not None else "")
+            raise ConfigurationError(f"{name}={value}: it must be {limits}.")
+        return number
+
+
+def _secret(read: _Reader, production: bool) -> str:
+    secret = read.text("JWT_SECRET_KEY", "")
+    if secret and len(secret) < SHORTEST_SECRET:
+        raise ConfigurationError(
+            f"JWT_SECRET_KEY is too short: it needs at least {SHORTEST_SECRET} characters. Make one with"
+            " `python3 -c 'import secrets; print(secrets.token_hex(32))'`."
+        )
+    if secret:
+        return secret
+    if production:
+        raise ConfigurationError(
+            "JWT_SECRET_KEY is not set: it signs every operator's token. Make one with"
+            " `python3 -c 'import secrets; print(secrets.token_hex(32))'`."
+        )
+    return _remembered_secret()
+
+
+def _remembered_secret() -> str:
+    """A random secret of this folder, kept so that tokens survive a restart on a laptop."""
+    path = INSTANCE / "jwt-secret"
+    INSTANCE.mkdir(exist_ok=True)
+    try:
+        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    except FileExistsError:
+        return path.read_text().strip()
+    with os.fdopen(descriptor, "w") as file:
+        secret = secrets.token_hex(32)
+        file.write(secret)
+    return secret
+
+
+def _database_url(read: _Reader, production: bool) -> str:
+    for name in DATABASE_VARIABLES:
+        if value := read.text(name, ""):
+            return normalise_database_url(value, name)
+    if production:
+        raise ConfigurationError(
+            "DATABASE_URL is not set. Example: DATABASE_URL=mysql://user:password@host/chargers"
+        )
+    INSTANCE.mkdir(exist_ok=True)
+    return f"sqlite:///{INSTANCE / 'chargers.sqlite3'}"
+
+
+def normalise_database_url(value: str, name: str = "DATABASE_URL") -> str:
+    """`mysql://…` as PyMySQL wants it: utf8mb4, without the options of other drivers."""
+    try:
+        url: URL = make_url(value)
+    except ArgumentError:
+        raise ConfigurationError(
+            f"{name} is not a database URL. Example: {name}=mysql://user:password@host/chargers"
+        ) from None
+    if url.get_backend_name() == "sqlite":
+        return value
+    if url.get_backend_name() not in ("mysql", "mariadb"):
+        raise ConfigurationError(f"{name}: only mysql:// and sqlite:// URLs are supported.")
+    if not url.database:
+        raise ConfigurationError(f"{name} names no database. Example: {name}=mysql://user:password@host/chargers")
+    options = {key: text for key, text in url.query.items() if key in PYMYSQL_OPTIONS}
+    options["charset"] = "utf8mb4"
+    url = url.set(drivername="mysql+pymysql", query=options)
+    return url.render_as_string(hide_password=False)
