@@ -1,0 +1,36 @@
+"""The parts of one process, put together."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from .live.last_seen import LastSeen
+from .live.registry import Registry
+from .services.committer import Committer
+from .store import engine
+
+
+class CentralSystem:
+    """One process of the central system: its settings, its database connections, its sockets.
+
+    The chargers' side has an engine of its own, so that REST and chargers never wait for each other's
+    connections.
+    """
+
+    def __init__(self, settings: Mapping[str, Any]) -> None:
+        self.settings = settings
+        self.process_id = str(uuid.uuid4())
+        self.engine = engine.create(settings)
+        self.registry = Registry()
+        self.last_seen = LastSeen()
+        self.committer = Committer(self.engine, settings)
+        #: Called by start(), in order; the gateway adds its greenlets here.
+        self.on_start: list[Callable[[CentralSystem], None]] = []
+
+    def start(self) -> None:
+        """Begin to serve: put right what a killed process left behind, start the greenlets."""
+        self.committer.start()
+        for begin in self.on_start:
+            begin(self)

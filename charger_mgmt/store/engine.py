@@ -1,0 +1,65 @@
+"""Database connections: one set for REST (flask-sqlalchemy's), one for the chargers' side."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from sqlalchemy import Connection, Engine, create_engine, event
+from sqlalchemy.engine import make_url
+
+
+def options(settings: Mapping[str, Any]) -> dict[str, Any]:
+    """Engine options for the configured database (REST's connections)."""
+    if is_sqlite(settings):
+        return {"connect_args": {"timeout": 10}}
+    timeout = settings["DATABASE_TIMEOUT"]
+    return {
+        "isolation_level": "READ COMMITTED",
+        "pool_size": 10,
+        "max_overflow": 10,
+        "pool_timeout": timeout,
+        "pool_pre_ping": True,
+        "pool_recycle": 1800,
+        "connect_args": {
+            "connect_timeout": min(5, timeout),
+            "read_timeout": timeout,
+            "write_timeout": timeout,
+            # Times are UTC, bad values are errors, on every server alike.
+            "init_command": "SET SESSION time_zone='+00:00',"
+            " sql_mode='STRICT_ALL_TABLES,NO_ZERO_DATE,NO_ZERO_IN_DATE,ERROR_FOR_DIVISION_BY_ZERO,"
+            "NO_ENGINE_SUBSTITUTION', innodb_lock_wait_timeout=5",
+        },
+    }
+
+
+def is_sqlite(settings: Mapping[str, Any]) -> bool:
+    return make_url(settings["SQLALCHEMY_DATABASE_URI"]).get_backend_name() == "sqlite"
+
+
+def create(settings: Mapping[str, Any]) -> Engine:
+    """The chargers' engine. Every transaction of it may write, so on SQLite it locks at its begin."""
+    chosen = options(settings)
+    if is_sqlite(settings):
+        return create_engine(
+            settings["SQLALCHEMY_DATABASE_URI"], execution_options={"sqlite_begin": "BEGIN IMMEDIATE"}, **chosen
+        )
+    chosen |= {"pool_size": settings["COMMITTERS"] + 6, "max_overflow": 4, "pool_pre_ping": False}
+    return create_engine(settings["SQLALCHEMY_DATABASE_URI"], **chosen)
+
+
+@event.listens_for(Engine, "connect")
+def _prepare_sqlite(connection: Any, _record: Any) -> None:
+    if type(connection).__module__.partition(".")[0] != "sqlite3":
+        return
+    connection.isolation_level = None  # SQLAlchemy's begin, not the driver's guess
+    cursor = connection.cursor()
+    for pragma in ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON", "busy_timeout=10000"):
+        cursor.execute(f"PRAGMA {pragma}")
+    cursor.close()
+
+
+@event.listens_for(Engine, "begin")
+def _begin(connection: Connection) -> None:
+    if connection.dialect.name == "sqlite":
+        connection.exec_driver_sql(connection.get_execution_options().get("sqlite_begin", "BEGIN"))
