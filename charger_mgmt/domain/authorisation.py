@@ -1,0 +1,86 @@
+"""Who may charge: what an idTag is answered (OCPP 1.6 sections 3.5, 4.1, 7.2, 7.27)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+ACCEPTED = "Accepted"
+BLOCKED = "Blocked"
+EXPIRED = "Expired"
+INVALID = "Invalid"
+CONCURRENT_TX = "ConcurrentTx"
+
+#: The longest idTag of the specification; some chargers echo longer ones.
+LONGEST_TAG = 20
+
+
+@dataclass(frozen=True, slots=True)
+class TagRecord:
+    """What is known of an idTag."""
+
+    id_tag: str
+    status: str
+    expiry_date: datetime | None = None
+    parent_id_tag: str | None = None
+    max_active_transactions: int | None = None
+    #: A one-use tag whose start has come: good only for that session.
+    spent: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """An idTagInfo (section 7.27)."""
+
+    status: str
+    expiry_date: datetime | None = None
+    parent_id_tag: str | None = None
+
+    def info(self, format_timestamp: Any) -> dict[str, str]:
+        """The idTagInfo object as it goes on the wire."""
+        answer = {"status": self.status}
+        if self.expiry_date is not None:
+            answer["expiryDate"] = format_timestamp(self.expiry_date)
+        if self.parent_id_tag:
+            answer["parentIdTag"] = self.parent_id_tag
+        return answer
+
+
+def tag_key(id_tag: str) -> str:
+    """The text by which idTags compare: case does not count, nor do blanks around it."""
+    return id_tag.strip().casefold()
+
+
+def candidate_keys(id_tag: str) -> list[str]:
+    """The keys under which a tag may be known, best first.
+
+    A tag longer than the specification allows is one of ours with something appended (some chargers
+    do that): every prefix that fits is a candidate.
+    """
+    whole = tag_key(id_tag)
+    if len(whole) <= LONGEST_TAG:
+        return [whole]
+    return [whole[:length] for length in range(LONGEST_TAG, 3, -1)]
+
+
+def judge(tag: TagRecord | None, now: datetime, *, unknown: str, active: int = 0) -> Verdict:
+    """What the tag is answered.
+
+    `unknown` is the status of a tag that nobody entered; `active` counts the transactions that the
+    tag has open elsewhere (0 for Authorize, which never answers ConcurrentTx: section 7.2).
+    """
+    if tag is None:
+        return Verdict(unknown)
+    status = tag.status
+    if tag.spent:
+        status = INVALID
+    elif status == ACCEPTED and tag.expiry_date is not None and tag.expiry_date <= now:
+        status = EXPIRED
+    elif (
+        status == ACCEPTED
+        and tag.max_active_transactions is not None
+        and active >= tag.max_active_transactions
+    ):
+        status = CONCURRENT_TX
+    return Verdict(status, tag.expiry_date, tag.parent_id_tag)

@@ -1,0 +1,22 @@
+"""The hashes that make twice once: 16 bytes of canonical text, for the database's unique keys."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from hashlib import blake2b
+
+_SEPARATOR = "\x1f"
+
+
+def key(*parts: object) -> bytes:
+    """A 16-byte hash of the parts' canonical text. None and "" differ; a datetime is its instant."""
+    text = _SEPARATOR.join(map(_canonical, parts))
+    return blake2b(text.encode("utf-8", "backslashreplace"), digest_size=16).digest()
+
+
+def _canonical(part: object) -> str:
+    if part is None:
+        return "\x00"
+    if isinstance(part, datetime):
+        return part.isoformat(timespec="milliseconds")
+    return str(part)

@@ -1,0 +1,277 @@
+"""Group commit: what chargers say is stored in batches, and answered only after the commit.
+
+A few greenlets take whatever is waiting, run it as sets in one database transaction, commit once and
+release the answers. Three kinds of trouble, three reactions (see store/faults.py): contention is tried
+again; a record that the database refuses goes to the inbox alone, its neighbours unharmed; a database
+that is away leaves every message unanswered, so that the chargers keep their queues.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections import defaultdict
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from sqlalchemy import Engine
+
+from .. import clock
+from ..errors import DatabaseAway
+from ..store import watch
+from ..store.faults import Fault, classify
+from . import (
+    authorize,
+    boot,
+    connections,
+    inbox,
+    meter_values,
+    notices,
+    start_transaction,
+    status_notification,
+    stop_transaction,
+)
+from .inbound import BatchService, ChargerMessage, Reply, Settings
+
+log = logging.getLogger(__name__)
+
+#: In the order in which one batch runs them. A charger's messages come one at a time, so the order
+#: matters only between chargers, where any is right.
+BATCH_SERVICES: dict[str, BatchService] = {
+    "Connect": connections.connect,
+    "BootNotification": boot.boot,
+    "Authorize": authorize.authorize,
+    "StartTransaction": start_transaction.start,
+    "MeterValues": meter_values.record,
+    "StopTransaction": stop_transaction.stop,
+    "StatusNotification": status_notification.report,
+    "DataTransfer": notices.data_transfer,
+    "FirmwareStatusNotification": notices.firmware_status,
+    "DiagnosticsStatusNotification": notices.diagnostics_status,
+    "Disconnect": connections.disconnect,
+}
+
+#: Waiting messages beyond this make the senders wait: their sockets are not read, TCP pushes back.
+QUEUE_LIMIT = 10_000
+CONTENTION_ATTEMPTS = 5
+#: A connection that fails at once was stale; one that fails after this long is a database in trouble.
+STALE_SECONDS = 2.0
+PROBE_SECONDS = 1.0
+
+
+class ProcessingFailed(Exception):
+    """A message that is not about a transaction could not be processed; its text is in the inbox."""
+
+
+class Committer:
+    """Stores chargers' messages. Without `start()` it works synchronously, a batch of one at a time."""
+
+    def __init__(self, engine: Engine, settings: Settings) -> None:
+        self._engine = engine
+        self._settings = settings
+        self._queue: Any = None
+        self._prober: Any = None
+        #: False while the database does not take commits: upgrades are refused meanwhile.
+        self.available = True
+        #: Called once when the database takes writes again.
+        self.on_return: list[Callable[[], None]] = []
+
+    def start(self) -> None:
+        """Begin to commit in the background; needs gevent."""
+        import gevent
+        import gevent.queue
+
+        self._queue = gevent.queue.Queue(QUEUE_LIMIT)
+        one_writer = self._engine.dialect.name == "sqlite"
+        for _ in range(1 if one_writer else self._settings["COMMITTERS"]):
+            gevent.spawn(self._work)
+
+    def submit(self, message: ChargerMessage) -> Reply:
+        """Store the message and return its answer once the commit has returned.
+
+        Raises DatabaseAway when it was not, or may not have been, stored: the caller must not answer.
+        Raises ProcessingFailed for a poisonous message that is not about a transaction.
+        """
+        if not self.available:
+            raise DatabaseAway
+        if self._queue is None:
+            ticket: Any = _Ticket(message)
+            self._commit([ticket])
+            return ticket.take()
+        return self._wait_for(message)
+
+    def _wait_for(self, message: ChargerMessage) -> Reply:
+        from gevent import Timeout
+        from gevent.event import AsyncResult
+
+        ticket = _Ticket(message, AsyncResult())
+        try:
+            with Timeout(self._settings["COMMIT_TIMEOUT"]):
+                self._queue.put(ticket)
+                ticket.result.wait()
+        except Timeout:
+            raise DatabaseAway("the database did not commit in time") from None
+        return ticket.take()
+
+    def _work(self) -> None:
+        size = self._settings["BATCH_SIZE"]
+        queue = self._queue
+        while True:
+            batch = [queue.get()]
+            while len(batch) < size and not queue.empty():
+                batch.append(queue.get_nowait())
+            try:
+                self._commit(batch)
+            except Exception:  # a defect of ours must not end the greenlet
+                log.exception("a batch of %d messages failed outside of the database", len(batch))
+                self._release(batch, DatabaseAway("internal failure"))
+
+    def _commit(self, batch: Sequence[_Ticket]) -> None:
+        """Store a batch; every ticket leaves with a reply or an error."""
+        if not self.available:
+            self._release(batch, DatabaseAway())
+            return
+        try:
+            replies = self._run([ticket.message for ticket in batch])
+        except Exception as error:
+            fault = classify(error)
+            if fault is Fault.AWAY:
+                self.database_is_away(error)
+                self._release(batch, DatabaseAway())
+            elif len(batch) > 1:
+                log.info("a batch of %d goes one by one: %s", len(batch), _first_line(error))
+                for ticket in batch:
+                    self._commit([ticket])
+            elif fault is Fault.CONTENTION:
+                log.warning("%s gave up: %s", batch[0].message.action, _first_line(error))
+                self._release(batch, DatabaseAway("the database is too busy"))
+            else:
+                self._set_aside(batch[0], error)
+            return
+        for ticket, reply in zip(batch, replies, strict=True):
+            ticket.set(reply)
+
+    def _run(self, messages: Sequence[ChargerMessage]) -> list[Reply]:
+        """One database transaction for all; contention and a stale connection are tried again."""
+        attempt = 0
+        while True:
+            attempt += 1
+            began = clock.monotonic()
+            try:
+                with self._engine.begin() as conn:
+                    return self._dispatch(conn, messages)
+            except Exception as error:
+                fault = classify(error)
+                stale = fault is Fault.AWAY and attempt == 1 and clock.monotonic() - began < STALE_SECONDS
+                contended = fault is Fault.CONTENTION and attempt < CONTENTION_ATTEMPTS
+                if not stale and not contended:
+                    raise
+
+    def _dispatch(self, conn: Any, messages: Sequence[ChargerMessage]) -> list[Reply]:
+        now = clock.now()
+        if len(messages) == 1:
+            return BATCH_SERVICES[messages[0].action](conn, messages, now, self._settings)
+        groups: dict[str, list[int]] = defaultdict(list)
+        for position, message in enumerate(messages):
+            groups[message.action].append(position)
+        replies: list[Any] = [None] * len(messages)
+        for action, service in BATCH_SERVICES.items():
+            positions = groups.get(action)
+            if not positions:
+                continue
+            answered = service(conn, [messages[p] for p in positions], now, self._settings)
+            for position, reply in zip(positions, answered, strict=True):
+                replies[position] = reply
+        return replies
+
+    def _set_aside(self, ticket: _Ticket, error: Exception) -> None:
+        """Keep a poisonous message whole in the inbox and answer it so that the charger moves on."""
+        message = ticket.message
+        log.error(
+            "%s of charger %s (message id %s) went to the inbox",
+            message.action,
+            message.identity,
+            message.message_id,
+            exc_info=error,
+        )
+        try:
+            with self._engine.begin() as conn:
+                reply = inbox.set_aside(conn, message, _first_line(error), clock.now())
+        except Exception as second:
+            if classify(second) is Fault.AWAY:
+                self.database_is_away(second)
+            else:
+                log.exception("the inbox refused a message of charger %s", message.identity)
+            ticket.fail(DatabaseAway())
+            return
+        if reply is None:
+            ticket.fail(ProcessingFailed(_first_line(error)))
+        else:
+            ticket.set(reply)
+
+    @staticmethod
+    def _release(batch: Sequence[_Ticket], error: Exception) -> None:
+        for ticket in batch:
+            ticket.fail(error)
+
+    def database_is_away(self, error: BaseException) -> None:
+        """Note that the database does not take writes; a test write finds out when it does again."""
+        if self.available:
+            self.available = False
+            log.error("the database is away, chargers are turned away: %s", _first_line(error))
+        if self._queue is not None and not self._prober:
+            import gevent
+
+            self._prober = gevent.spawn(self._probe_until_back)
+        elif self._queue is None:
+            self.available = True  # synchronous use: the next message finds out
+
+    def _probe_until_back(self) -> None:
+        import gevent
+
+        self._engine.dispose()
+        while True:
+            gevent.sleep(PROBE_SECONDS)
+            try:
+                with self._engine.begin() as conn:
+                    watch.test_write(conn)
+                break
+            except Exception as error:
+                log.info("the database is still away: %s", _first_line(error))
+        self._prober = None
+        self.available = True
+        log.warning("the database takes writes again")
+        for back in self.on_return:
+            back()
+
+
+class _Ticket:
+    """A message and the place where its answer appears."""
+
+    __slots__ = ("error", "message", "reply", "result")
+
+    def __init__(self, message: ChargerMessage, result: Any = None) -> None:
+        self.message = message
+        self.result = result
+        self.reply: Reply | None = None
+        self.error: Exception | None = None
+
+    def set(self, reply: Reply) -> None:
+        self.reply = reply
+        if self.result is not None:
+            self.result.set(True)
+
+    def fail(self, error: Exception) -> None:
+        self.error = error
+        if self.result is not None:
+            self.result.set(True)
+
+    def take(self) -> Reply:
+        if self.error is not None:
+            raise self.error
+        assert self.reply is not None
+        return self.reply
+
+
+def _first_line(error: BaseException) -> str:
+    cause = getattr(error, "orig", None) or error
+    return f"{type(cause).__name__}: {cause}".splitlines()[0][:500]

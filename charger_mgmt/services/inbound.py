@@ -1,0 +1,54 @@
+"""What the gateway hands to the services, and what it gets back."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, TypeAlias
+
+from sqlalchemy import Connection
+
+
+@dataclass(slots=True)
+class ChargerMessage:
+    """One message of a charger, after the tolerances.
+
+    `payload` is OCPP-shaped in both dialects; a flat charger's own transactionId stands in it as
+    `sessionId`. `oddities` say what the tolerances did. `raw` is the text as it came.
+    """
+
+    action: str
+    charger_id: int
+    identity: str
+    payload: dict[str, Any]
+    raw: str
+    message_id: str | None
+    received_at: datetime
+    oddities: tuple[str, ...] = ()
+    flat: bool = False
+    generation: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class FollowUp:
+    """A call to the charger that is due once it has its answer."""
+
+    action: str
+    payload: dict[str, Any]
+    reason: str
+
+
+@dataclass(slots=True)
+class Reply:
+    """The CALLRESULT's payload, and what to do afterwards."""
+
+    payload: dict[str, Any]
+    follow_ups: tuple[FollowUp, ...] = ()
+
+
+Settings: TypeAlias = Mapping[str, Any]
+#: Handles messages of one action as a set: the replies stand in the order of the messages.
+BatchService: TypeAlias = Callable[
+    [Connection, Sequence[ChargerMessage], datetime, Settings], list[Reply]
+]
