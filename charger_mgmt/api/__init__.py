@@ -1,0 +1,20 @@
+"""Where operators enter: JSON over REST."""
+
+from flask import Blueprint, Flask
+
+from ..extensions import jwt
+from ..services.accounts import LoginThrottle
+from . import auth, health, problems, tokens
+
+
+def register(app: Flask) -> None:
+    """Put the REST API under /api, every route behind a token, and the health checks under /health."""
+    problems.register(app)
+    tokens.register(jwt)
+    app.extensions["login_throttle"] = LoginThrottle()
+    api = Blueprint("api", __name__, url_prefix="/api")
+    api.before_request(tokens.require_token)
+    for noun in (auth,):
+        api.register_blueprint(noun.blueprint)
+    app.register_blueprint(api)
+    app.register_blueprint(health.blueprint)

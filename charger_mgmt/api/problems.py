@@ -1,0 +1,110 @@
+"""Every error as RFC 9457 `application/problem+json`, from one table.
+
+`type` is always "about:blank" (so `title` is the HTTP status's own phrase); `code` is the stable word
+that a program tells the cases of one status by, `detail` the sentence for a person. InvalidInput adds
+`errors: [{"field", "message"}]`; what concerns a command adds `command: {"commandId", "href"}` and a
+Link header.
+"""
+
+from __future__ import annotations
+
+import logging
+from http import HTTPStatus
+from typing import Any
+
+import msgspec
+from flask import Flask, Response, request
+from sqlalchemy.exc import DBAPIError, OperationalError
+from sqlalchemy.exc import TimeoutError as PoolTimeout
+from werkzeug.exceptions import HTTPException, MethodNotAllowed
+
+from .. import errors
+from ..services import accounts
+
+log = logging.getLogger(__name__)
+
+#: domain error → (HTTP status, code). The nearest class in the error's ancestry wins.
+STATUS: dict[type[Exception], tuple[int, str]] = {
+    errors.NotFound: (404, "not-found"),
+    errors.InvalidInput: (400, "invalid-input"),
+    errors.Conflict: (409, "conflict"),
+    errors.ChargerOffline: (409, "charger-offline"),
+    errors.ChargerBusy: (409, "charger-busy"),
+    errors.CommandRefused: (409, "command-refused"),
+    errors.AmbiguousSession: (409, "ambiguous-session"),
+    errors.CallErrored: (502, "charger-error"),
+    errors.CallTimedOut: (504, "outcome-unknown"),
+    errors.ChargerGone: (504, "outcome-unknown"),
+    errors.DatabaseAway: (503, "database-away"),
+    OperationalError: (503, "database-away"),
+    PoolTimeout: (503, "database-away"),
+    accounts.LoginRefused: (401, "login-refused"),
+    accounts.TooManyAttempts: (429, "too-many-attempts"),
+}
+#: Seconds after which a client may ask again when the database is away.
+RETRY_AFTER = 5
+
+
+def register(app: Flask) -> None:
+    app.register_error_handler(errors.ChargerManagementError, _domain_error)
+    app.register_error_handler(HTTPException, _http_error)
+    app.register_error_handler(DBAPIError, _database_error)
+    app.register_error_handler(PoolTimeout, _domain_error)
+    app.register_error_handler(Exception, _unexpected)
+
+
+def problem(
+    status: int,
+    code: str,
+    detail: str,
+    *,
+    headers: dict[str, str] | None = None,
+    **members: Any,
+) -> Response:
+    """One problem document; `members` are added as they are."""
+    document = {"type": "about:blank", "title": HTTPStatus(status).phrase, "status": status, "code": code}
+    document |= {"detail": detail, **members}
+    return Response(
+        msgspec.json.encode(document), status, headers=headers, content_type="application/problem+json"
+    )
+
+
+def _domain_error(error: Exception) -> Response:
+    status, code = next(STATUS[kind] for kind in type(error).__mro__ if kind in STATUS)
+    members: dict[str, Any] = {}
+    headers: dict[str, str] = {}
+    if isinstance(error, errors.InvalidInput):
+        members["errors"] = [{"field": field, "message": text} for field, text in error.errors.items()]
+    if isinstance(error, accounts.TooManyAttempts):
+        headers["Retry-After"] = str(error.retry_after)
+    if isinstance(error, accounts.LoginRefused):
+        headers["WWW-Authenticate"] = "Bearer"
+    if status == 503:
+        headers["Retry-After"] = str(RETRY_AFTER)
+        log.warning("The database is away: %s", error.__cause__ or error)
+        return problem(status, code, str(errors.DatabaseAway()), headers=headers)
+    if isinstance(error, errors.ChargerGone) and not error.sent:
+        status, code = STATUS[errors.ChargerOffline]
+    return problem(status, code, str(error), headers=headers, **members)
+
+
+def _database_error(error: DBAPIError) -> Response:
+    if isinstance(error, OperationalError) or error.connection_invalidated:
+        return _domain_error(errors.DatabaseAway())
+    return _unexpected(error)
+
+
+def _http_error(error: HTTPException) -> Response:
+    status = error.code or 500
+    if status < 400:  # a redirect is an exception to werkzeug, not to us
+        return error.get_response()  # type: ignore[return-value]
+    headers = {}
+    if isinstance(error, MethodNotAllowed) and error.valid_methods:
+        headers["Allow"] = ", ".join(sorted(error.valid_methods))
+    phrase = HTTPStatus(status).phrase
+    return problem(status, phrase.lower().replace(" ", "-"), error.description or phrase, headers=headers)
+
+
+def _unexpected(error: Exception) -> Response:
+    log.error("%s %s failed", request.method, request.path, exc_info=error)
+    return problem(500, "internal-error", "Something went wrong here; it has been logged.")

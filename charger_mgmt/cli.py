@@ -1,0 +1,94 @@
+"""The `flask` commands: accounts, chargers, simulated chargers."""
+
+from __future__ import annotations
+
+import os
+import secrets
+from collections.abc import Callable
+from functools import wraps
+from typing import Any
+
+import click
+from flask import Flask
+from flask.cli import AppGroup
+
+from .errors import ChargerManagementError
+from .extensions import db
+from .services import accounts
+
+user = AppGroup("user", help="Operators' accounts.")
+
+
+def register(app: Flask) -> None:
+    app.cli.add_command(user)
+
+
+def _plain_errors(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Our own errors as one line, not as a traceback."""
+
+    @wraps(command)
+    def run(*args: Any, **kwargs: Any) -> Any:
+        try:
+            return command(*args, **kwargs)
+        except ChargerManagementError as error:
+            raise click.ClickException(str(error)) from error
+
+    return run
+
+
+@user.command("create")
+@click.argument("username")
+@click.option("--password", envvar="USER_PASSWORD", prompt=True, hide_input=True, confirmation_prompt=True)
+@_plain_errors
+def create_user(username: str, password: str) -> None:
+    """Create an account that may use the REST API."""
+    accounts.create(db.engine, username, password)
+    click.echo(f"User {username} created.")
+
+
+@user.command("create-first")
+@_plain_errors
+def create_first_user() -> None:
+    """Create the first account, when there is none yet.
+
+    It takes ADMIN_USERNAME (default: admin) and ADMIN_PASSWORD; without a password it makes a random one
+    and prints it, once.
+    """
+    if accounts.has_any(db.engine):
+        return
+    username = os.environ.get("ADMIN_USERNAME", "").strip() or "admin"
+    given = os.environ.get("ADMIN_PASSWORD", "")
+    password = given or secrets.token_urlsafe(12)
+    accounts.create(db.engine, username, password)
+    if given:
+        click.echo(f"First account: {username}, with the password in ADMIN_PASSWORD.")
+    else:
+        click.echo(f"First account: username {username}, password {password}  (shown only now)")
+
+
+@user.command("password")
+@click.argument("username")
+@click.option("--password", envvar="USER_PASSWORD", prompt=True, hide_input=True, confirmation_prompt=True)
+@_plain_errors
+def set_password(username: str, password: str) -> None:
+    """Give an account a new password."""
+    accounts.set_password(db.engine, username, password)
+    click.echo(f"Password of {username} changed.")
+
+
+@user.command("disable")
+@click.argument("username")
+@_plain_errors
+def disable_user(username: str) -> None:
+    """Refuse an account's logins and tokens from now on."""
+    accounts.set_active(db.engine, username, False)
+    click.echo(f"User {username} disabled.")
+
+
+@user.command("enable")
+@click.argument("username")
+@_plain_errors
+def enable_user(username: str) -> None:
+    """Let a disabled account in again."""
+    accounts.set_active(db.engine, username, True)
+    click.echo(f"User {username} enabled.")

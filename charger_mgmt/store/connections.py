@@ -1,0 +1,42 @@
+"""Database connections for one use case: to read, or to write and commit once at the end."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from sqlalchemy import Connection, Engine
+from sqlalchemy.exc import DBAPIError, OperationalError
+from sqlalchemy.exc import TimeoutError as PoolTimeout
+
+from ..errors import DatabaseAway
+
+
+@contextmanager
+def reading(engine: Engine) -> Iterator[Connection]:
+    """A connection to read with. Raises DatabaseAway."""
+    with _named_faults(), engine.connect() as conn:
+        yield conn
+
+
+@contextmanager
+def writing(engine: Engine) -> Iterator[Connection]:
+    """A connection that commits when the block ends well. Raises DatabaseAway.
+
+    On SQLite it takes the write lock at its begin: a transaction that reads first and writes later
+    would be refused, not delayed, when another one wrote in between.
+    """
+    with _named_faults(), engine.execution_options(sqlite_begin="BEGIN IMMEDIATE").begin() as conn:
+        yield conn
+
+
+@contextmanager
+def _named_faults() -> Iterator[None]:
+    try:
+        yield
+    except (OperationalError, PoolTimeout) as error:
+        raise DatabaseAway from error
+    except DBAPIError as error:
+        if error.connection_invalidated:
+            raise DatabaseAway from error
+        raise
