@@ -1,0 +1,180 @@
+"""One charger's conversation (OCPP-J section 4.1): a state machine without socket and clock.
+
+Text and `now` (seconds on a monotonic clock) go in, events and text come out.
+
+    state      event                                next      result
+    ─────────────────────────────────────────────────────────────────────────────────────
+    idle       call()                               waiting   the text to send
+    waiting    call()                               waiting   RuntimeError: one open call at a time
+    waiting    its CALLRESULT                       idle      ResultReceived
+    waiting    its CALLERROR, or a broken answer    idle      ErrorReceived
+    waiting    expire() after the deadline          idle      CallExpired; the id is remembered
+    any        an answer to an expired call         same      ResultReceived/ErrorReceived, late=True
+    any        an answer to anything else           same      Nothing
+    any        a CALL                               same      CallReceived (calls may cross)
+    any        a copy of a CALL still in hand       same      Nothing: one answer goes out
+    any        a broken CALL with a readable id     same      Reply
+    any        anything else                        same      Nothing
+"""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from dataclasses import dataclass, field
+from typing import TypeAlias
+
+from . import errors
+from .frames import Call, CallError, CallResult, Ignored, Malformed, MessageId, decode, encode
+
+#: How many expired calls are remembered for their late answers.
+REMEMBERED = 64
+
+
+@dataclass(frozen=True, slots=True)
+class CallReceived:
+    """The charger asks; answer with `Conversation.result` or `.error`. `text` is the raw frame."""
+
+    id: MessageId
+    action: str
+    payload: dict
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """A broken frame: send `text`, nothing else to do. `action` is there as far as it could be read."""
+
+    text: str
+    reason: str = ""
+    action: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ResultReceived:
+    """The charger answered a call of ours; `late`: after its deadline."""
+
+    message_id: str
+    payload: dict
+    late: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class ErrorReceived:
+    """The charger refused a call of ours, or its answer could not be read; `late`: after its deadline."""
+
+    message_id: str
+    code: str
+    description: str = ""
+    details: dict = field(default_factory=dict)
+    late: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class CallExpired:
+    """No answer to our call in time: its outcome is unknown."""
+
+    message_id: str
+    action: str
+
+
+@dataclass(frozen=True, slots=True)
+class Nothing:
+    """Nothing to do; `reason` is for the log."""
+
+    reason: str
+
+
+Event: TypeAlias = CallReceived | Reply | ResultReceived | ErrorReceived | Nothing
+
+
+class Conversation:
+    """What one socket has said and still expects; not shared between threads of control."""
+
+    __slots__ = ("_action", "_expired", "_in_hand", "_open", "deadline")
+
+    def __init__(self) -> None:
+        self._open: str | None = None
+        self._action = ""
+        #: When the open call expires (monotonic seconds); None when no call is open.
+        self.deadline: float | None = None
+        self._expired: OrderedDict[str, str] = OrderedDict()
+        self._in_hand: dict[MessageId, str] = {}
+
+    @property
+    def waiting(self) -> bool:
+        """A call of ours is open."""
+        return self._open is not None
+
+    def receive(self, text: str, now: float) -> Event:
+        """Take one text frame; say what it means. Never raises."""
+        frame = decode(text)
+        if type(frame) is Call:
+            if self._in_hand.get(frame.id) == text:
+                return Nothing("a copy of a call that is still in hand")
+            self._in_hand[frame.id] = text
+            return CallReceived(frame.id, frame.action, frame.payload, text)
+        match frame:
+            case CallResult():
+                return self._answered(str(frame.id), frame)
+            case CallError():
+                return self._answered(str(frame.id), frame)
+            case Malformed(reply=CallError() as reply):
+                return Reply(encode(reply), frame.reason, frame.action)
+            case Malformed(answer_to=str() as message_id):
+                description = f"the charger's answer could not be read: {frame.reason}"
+                return self._answered(
+                    message_id, CallError(message_id, errors.FORMATION_VIOLATION, description)
+                )
+            case Malformed() | Ignored():
+                return Nothing(frame.reason)
+        raise AssertionError(frame)
+
+    def call(self, action: str, payload: dict, message_id: str, now: float, timeout: float) -> str:
+        """Open a call and return the text to send; `timeout` in seconds.
+
+        Raises RuntimeError while another call is open (section 4.1.1).
+        """
+        if self._open is not None:
+            raise RuntimeError(f"the call {self._open} is still open")
+        text = encode(Call(message_id, action, payload))
+        self._open, self._action, self.deadline = message_id, action, now + timeout
+        return text
+
+    def result(self, call: CallReceived, payload: dict) -> str:
+        """The text of the answer to a charger's call."""
+        self._in_hand.pop(call.id, None)
+        return encode(CallResult(call.id, payload))
+
+    def error(self, call: CallReceived, code: str, description: str = "", details: dict | None = None) -> str:
+        """The text that refuses a charger's call; `description` is cut to 255 characters (section 4.2.3)."""
+        self._in_hand.pop(call.id, None)
+        return encode(CallError(call.id, code, description[:255], details or {}))
+
+    def expire(self, now: float) -> CallExpired | None:
+        """Give up the open call if its deadline has passed; its late answer will still be recognised."""
+        if self.deadline is None or now < self.deadline or self._open is None:
+            return None
+        expired = CallExpired(self._open, self._action)
+        self._expired[expired.message_id] = expired.action
+        if len(self._expired) > REMEMBERED:
+            self._expired.popitem(last=False)
+        self._close()
+        return expired
+
+    def postpone(self, seconds: float) -> None:
+        """Move the open call's deadline: we ourselves were not reading for that long."""
+        if self.deadline is not None:
+            self.deadline += seconds
+
+    def _close(self) -> None:
+        self._open, self._action, self.deadline = None, "", None
+
+    def _answered(self, message_id: str, frame: CallResult | CallError) -> Event:
+        late = message_id != self._open
+        if not late:
+            self._close()
+        elif self._expired.pop(message_id, None) is None:
+            return Nothing(f"an answer to {message_id[:64]!r}, which is not open")
+        if type(frame) is CallResult:
+            return ResultReceived(message_id, frame.payload, late)
+        return ErrorReceived(message_id, frame.code, frame.description, frame.details, late)  # type: ignore[union-attr]

@@ -1,0 +1,210 @@
+"""Frames of OCPP-J 1.6 (section 4): JSON text to values and back.
+
+    [2, id, action, payload]                      CALL
+    [3, id, payload]                              CALLRESULT
+    [4, id, code, description, details]           CALLERROR
+
+Reading is tolerant and never raises; writing is compact and never holds a null. Numbers with a
+fraction are read as Decimal: an energy in them must not pass through a float.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from dataclasses import dataclass, field
+from decimal import Decimal, InvalidOperation
+from typing import Any, TypeAlias
+
+import msgspec
+
+from . import errors
+
+#: A message id. The specification wants a text of at most 36 characters; whatever else a charger
+#: uses is echoed as it came, with its JSON type.
+MessageId: TypeAlias = str | int | Decimal
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """A request; `payload` is always an object (an absent one, written null, is empty)."""
+
+    id: MessageId
+    action: str
+    payload: Any
+
+
+@dataclass(frozen=True, slots=True)
+class CallResult:
+    """The answer to a Call; `payload` is always an object."""
+
+    id: MessageId
+    payload: Any
+
+
+@dataclass(frozen=True, slots=True)
+class CallError:
+    """The refusal of a Call; `code` is one of `errors` in what we send, anything in what we get."""
+
+    id: MessageId
+    code: str
+    description: str = ""
+    details: dict = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Malformed:
+    """Text that is no frame.
+
+    `reply` is what to send, when it was a CALL whose id could be read. `answer_to` is the message id of
+    the call of ours that it tried to answer. `action` is the CALL's action as far as it could be read.
+    """
+
+    reason: str
+    reply: CallError | None = None
+    answer_to: str | None = None
+    action: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Ignored:
+    """Text that wants no reaction: an empty frame, a "pong", an unknown message type (section 4.1.3)."""
+
+    reason: str
+
+
+Frame: TypeAlias = Call | CallResult | CallError | Malformed | Ignored
+
+CALL, CALLRESULT, CALLERROR = 2, 3, 4
+
+_decoder = msgspec.json.Decoder(float_hook=Decimal)
+_encode = msgspec.json.Encoder(decimal_format="number").encode
+_SURROGATE = re.compile("[\ud800-\udfff]")
+#: The start of a frame that broke off later: type, id and, for a CALL, the action.
+_HEAD = re.compile(
+    r"\s*\[\s*([234])\s*,\s*(\"(?:[^\"\\]|\\.){0,256}\"|-?\d{1,40})\s*(?:,\s*(?:\"([A-Za-z]{1,64})\")?|\]?\s*$)"
+)
+_NOT_JSON = (msgspec.DecodeError, RecursionError, ValueError, InvalidOperation, OverflowError, MemoryError)
+
+
+def decode(text: str) -> Frame:
+    """Read one text frame. Never raises.
+
+    A CALL that is too short gets a ProtocolError, one whose payload is no object or that is not JSON a
+    FormationViolation, if its id can be read.
+    """
+    try:
+        frame = _decoder.decode(text)
+    except _NOT_JSON:
+        return _decode_odd(text)
+    if type(frame) is list and len(frame) == 4 and frame[0] == CALL:
+        _, message_id, action, payload = frame
+        if type(message_id) is str and type(action) is str and type(payload) is dict:
+            return Call(message_id, action, payload)
+    return _frame(frame)
+
+
+def encode(frame: Call | CallResult | CallError) -> str:
+    """Compact JSON text; absent optional values (None) are left out at every level of the payload."""
+    parts: list[Any]
+    match frame:
+        case CallResult():
+            parts = [CALLRESULT, frame.id, _without_none(frame.payload)]
+        case Call():
+            parts = [CALL, frame.id, frame.action, _without_none(frame.payload)]
+        case CallError():
+            parts = [CALLERROR, frame.id, frame.code, frame.description, _without_none(frame.details)]
+    try:
+        return _encode(parts).decode()
+    except UnicodeEncodeError:
+        return _encode(_whole_text(parts)).decode()
+
+
+def _decode_odd(text: str) -> Frame:
+    """Text that is not strict JSON: ignore it, read it all the same, or say what is wrong with it."""
+    stripped = text.strip("\ufeff\x00 \t\r\n")
+    if not stripped or stripped.lower() in ("ping", "pong"):
+        return Ignored("an empty frame" if not stripped else f"the text {stripped.lower()!r} as data")
+    try:
+        # Python's own parser takes NaN, lone surrogates and control characters inside texts.
+        frame = json.loads(stripped, strict=False, parse_float=Decimal, parse_constant=lambda _: None)
+        return _frame(_whole_text(frame))
+    except _NOT_JSON as error:
+        return _broken(stripped, f"not JSON: {error}" if str(error) else "not JSON")
+
+
+def _frame(frame: Any) -> Frame:
+    """The frame that decoded JSON stands for."""
+    if type(frame) is not list:
+        return Malformed("a frame is a JSON array")
+    if not frame:
+        return Malformed("an empty array")
+    kind = frame[0]
+    if isinstance(kind, bool) or kind not in (CALL, CALLRESULT, CALLERROR):
+        return Ignored(f"unknown message type {str(kind)[:40]}")
+    message_id = frame[1] if len(frame) > 1 else None
+    if isinstance(message_id, bool) or not isinstance(message_id, str | int | Decimal):
+        return Malformed("no readable message id")
+    if kind == CALL:
+        return _call(message_id, frame)
+    if kind == CALLRESULT:
+        payload = frame[2] if len(frame) > 2 and frame[2] is not None else {}
+        if type(payload) is not dict:
+            return Malformed("the payload of an answer is an object", answer_to=str(message_id))
+        return CallResult(message_id, payload)
+    code, description, details = [*frame[2:5], None, None, None][:3]
+    return CallError(
+        message_id,
+        code if isinstance(code, str) and code else errors.GENERIC_ERROR,
+        description if isinstance(description, str) else "" if description is None else str(description),
+        details if isinstance(details, dict) else {},
+    )
+
+
+def _call(message_id: MessageId, frame: list) -> Call | Malformed:
+    action = frame[2] if len(frame) > 2 and isinstance(frame[2], str) else None
+    if len(frame) < 4:
+        reason = "a CALL has four elements: message type, id, action, payload"
+        return Malformed(reason, CallError(message_id, errors.PROTOCOL_ERROR, reason), action=action)
+    payload = {} if frame[3] is None else frame[3]
+    if action is None or type(payload) is not dict:
+        reason = "the payload is an object" if action is not None else "the action is a text"
+        return Malformed(reason, CallError(message_id, errors.FORMATION_VIOLATION, reason), action=action)
+    return Call(message_id, action, payload)
+
+
+def _broken(text: str, reason: str) -> Malformed:
+    """What can be saved of text that is not JSON: whom to answer, or which call it tried to answer."""
+    head = _HEAD.match(text[:1024])
+    if head is None:
+        return Malformed(reason)
+    kind, raw_id, action = head.groups()
+    try:
+        message_id = _whole_text(json.loads(raw_id, strict=False))
+    except ValueError:
+        return Malformed(reason)
+    if kind != "2":
+        return Malformed(reason, answer_to=str(message_id))
+    return Malformed(reason, CallError(message_id, errors.FORMATION_VIOLATION, "not JSON"), action=action)
+
+
+def _without_none(value: Any) -> Any:
+    if type(value) is dict:
+        for item in value.values():
+            if item is None or type(item) in (dict, list):
+                return {key: _without_none(item) for key, item in value.items() if item is not None}
+        return value
+    if type(value) is list:
+        return [_without_none(item) for item in value if item is not None]
+    return value
+
+
+def _whole_text(value: Any) -> Any:
+    """The same value with lone surrogates, which UTF-8 cannot carry, replaced."""
+    if isinstance(value, str):
+        return _SURROGATE.sub("\ufffd", value)
+    if isinstance(value, list):
+        return [_whole_text(item) for item in value]
+    if isinstance(value, dict):
+        return {_whole_text(key): _whole_text(item) for key, item in value.items()}
+    return value
