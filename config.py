@@ -44,6 +44,7 @@ def load(environ: Mapping[str, str] | None = None) -> dict[str, Any]:
             f"WEB_CONCURRENCY={workers}: more than one worker needs a bus between them, which this"
             " version does not have yet. Set WEB_CONCURRENCY=1."
         )
+    onboarding = read.choice("CHARGER_ONBOARDING", "approve" if production else "open", ONBOARDING)
     interval = read.whole("HEARTBEAT_INTERVAL", 300, least=1)
     timeout = read.whole("HEARTBEAT_TIMEOUT", 330, least=2)
     if timeout <= interval:
@@ -63,9 +64,14 @@ def load(environ: Mapping[str, str] | None = None) -> dict[str, Any]:
         "MAX_CONTENT_LENGTH": read.whole("MAX_REQUEST_BYTES", 1 << 20, least=1024),
         "HOST": read.text("HOST", "127.0.0.1"),
         "PORT": read.whole("PORT", 8080, least=0, most=65535),
+        "LOG_LEVEL": read.choice("LOG_LEVEL", "INFO", ("DEBUG", "INFO", "WARNING", "ERROR")),
+        #: One line for each REST request; health checks never.
+        "ACCESS_LOG": read.flag("ACCESS_LOG", False),
         "REDIS_URL": redis_url,
-        "CHARGER_ONBOARDING": read.choice(
-            "CHARGER_ONBOARDING", "approve" if production else "open", ONBOARDING
+        "CHARGER_ONBOARDING": onboarding,
+        #: What an idTag that nobody entered is answered.
+        "UNKNOWN_TAGS": read.choice(
+            "UNKNOWN_TAGS", "accept" if onboarding == "open" else "invalid", ("accept", "invalid")
         ),
         "HEARTBEAT_INTERVAL": interval,
         "HEARTBEAT_TIMEOUT": timeout,
@@ -189,7 +195,9 @@ def normalise_database_url(value: str, name: str = "DATABASE_URL") -> str:
     if url.get_backend_name() not in ("mysql", "mariadb"):
         raise ConfigurationError(f"{name}: only mysql:// and sqlite:// URLs are supported.")
     if not url.database:
-        raise ConfigurationError(f"{name} names no database. Example: {name}=mysql://user:password@host/chargers")
+        raise ConfigurationError(
+            f"{name} names no database. Example: {name}=mysql://user:password@host/chargers"
+        )
     options = {key: text for key, text in url.query.items() if key in PYMYSQL_OPTIONS}
     options["charset"] = "utf8mb4"
     url = url.set(drivername="mysql+pymysql", query=options)

@@ -267,7 +267,7 @@ class _Ticket:
 
     def take(self) -> Reply:
         if self.error is not None:
-            raise self.error
+            raise self.error.with_traceback(None)  # one error may serve a whole batch
         assert self.reply is not None
         return self.reply
 

@@ -49,6 +49,4 @@ class Reply:
 
 Settings: TypeAlias = Mapping[str, Any]
 #: Handles messages of one action as a set: the replies stand in the order of the messages.
-BatchService: TypeAlias = Callable[
-    [Connection, Sequence[ChargerMessage], datetime, Settings], list[Reply]
-]
+BatchService: TypeAlias = Callable[[Connection, Sequence[ChargerMessage], datetime, Settings], list[Reply]]

@@ -35,9 +35,7 @@ def insert_new(conn: Connection, table: Table, rows: Sequence[Mapping[str, Any]]
     _insert(conn, table, rows, _on_conflict(conn, f"{key} = {key}") or " ON CONFLICT DO NOTHING")
 
 
-def upsert(
-    conn: Connection, table: Table, rows: Sequence[Mapping[str, Any]], keys: Sequence[str]
-) -> None:
+def upsert(conn: Connection, table: Table, rows: Sequence[Mapping[str, Any]], keys: Sequence[str]) -> None:
     """Insert the rows, or replace the other columns where `keys` are there already."""
     if not rows:
         return

@@ -42,7 +42,9 @@ def create(settings: Mapping[str, Any]) -> Engine:
     chosen = options(settings)
     if is_sqlite(settings):
         return create_engine(
-            settings["SQLALCHEMY_DATABASE_URI"], execution_options={"sqlite_begin": "BEGIN IMMEDIATE"}, **chosen
+            settings["SQLALCHEMY_DATABASE_URI"],
+            execution_options={"sqlite_begin": "BEGIN IMMEDIATE"},
+            **chosen,
         )
     chosen |= {"pool_size": settings["COMMITTERS"] + 6, "max_overflow": 4, "pool_pre_ping": False}
     return create_engine(settings["SQLALCHEMY_DATABASE_URI"], **chosen)

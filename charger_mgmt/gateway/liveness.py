@@ -1,0 +1,112 @@
+"""The greenlet that writes down who has spoken, sweeps for the silent, and asks before it judges."""
+
+from __future__ import annotations
+
+import logging
+from datetime import timedelta
+from typing import TYPE_CHECKING
+
+from .. import clock
+from ..services import commands, connections, liveness
+from ..store import watch
+from ..store.faults import Fault, classify
+
+if TYPE_CHECKING:
+    from ..central_system import CentralSystem
+
+log = logging.getLogger(__name__)
+
+
+def start(central: CentralSystem) -> None:
+    """Put right what dead processes left behind, then sweep for as long as this process lives."""
+    import gevent
+
+    with central.engine.begin() as conn:
+        left = connections.put_right(conn, central.process_id, clock.now())
+        commands.put_right(conn, central.process_id)
+        watch.resume(conn)
+    if left:
+        log.info("%d chargers were left as connected by an earlier process", left)
+    watcher = LivenessWatch(central)
+    central.committer.on_return.append(watcher.resume)
+    gevent.spawn(_run, watcher, central.settings["SWEEP_INTERVAL"])
+
+
+def _run(watcher: LivenessWatch, interval: float) -> None:
+    import gevent
+
+    while True:
+        gevent.sleep(interval)
+        try:
+            watcher.turn()
+        except Exception:  # a defect must not end the watch
+            log.exception("the liveness sweep failed")
+
+
+class LivenessWatch:
+    """One process's part in watching the chargers."""
+
+    def __init__(self, central: CentralSystem) -> None:
+        self._central = central
+        self._asked: set[int] = set()
+        self._resume_due = False
+
+    def resume(self) -> None:
+        """The database was away: nobody could be written down, so every charger gets a whole limit."""
+        self._resume_due = True
+
+    def turn(self) -> None:
+        """Write down who has spoken, mark the silent, ask those who are about to become so."""
+        if not self._central.committer.available:
+            return
+        seen = self._central.last_seen.take()
+        try:
+            self._write(seen)
+        except Exception as error:
+            self._central.last_seen.put_back(seen)
+            fault = classify(error)
+            if fault is Fault.AWAY:
+                self._central.committer.database_is_away(error)
+            elif fault is Fault.POISON:
+                raise
+            return
+        self._ask_the_quiet()
+
+    def _write(self, seen: set[int]) -> None:
+        central = self._central
+        with central.engine.begin() as conn:
+            if self._resume_due:
+                watch.resume(conn)
+            if seen:
+                liveness.note_seen(conn, seen)
+        self._resume_due = False
+        limit = timedelta(seconds=central.settings["HEARTBEAT_TIMEOUT"])
+        with central.engine.begin() as conn:
+            silent = liveness.sweep(conn, limit)
+        if silent:
+            log.info("%d chargers are silent: %s", len(silent), ", ".join(silent[:20]))
+
+    def _ask_the_quiet(self) -> None:
+        """Just before the limit a connected charger is asked for a Heartbeat, once."""
+        settings = self._central.settings
+        early = settings["LIVENESS_PROBE_SECONDS"]
+        if not early or not settings["AUTOMATIC_CALLS"]:
+            return
+        now = clock.monotonic()
+        quiet_since = now - max(settings["HEARTBEAT_TIMEOUT"] - early, 0)
+        quiet = {
+            session.charger_id: session
+            for session in self._central.registry.all()
+            if session.automatic_calls
+            and (self._central.last_seen.when(session.charger_id) or now) < quiet_since
+        }
+        for charger_id, session in quiet.items():
+            if charger_id not in self._asked:
+                commands.send_in_background(
+                    self._central,
+                    session.identity,
+                    "TriggerMessage",
+                    {"requestedMessage": "Heartbeat"},
+                    requested_by="system",
+                )
+        self._asked = set(quiet)

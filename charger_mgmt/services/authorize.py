@@ -1,0 +1,34 @@
+"""Authorize: may this idTag charge? (OCPP 1.6 section 4.1)"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+
+from sqlalchemy import Connection
+
+from ..domain import authorisation
+from ..ocpp import timestamps
+from ..store.authorisation import find_tags
+from . import events
+from .inbound import ChargerMessage, Reply, Settings
+
+
+def authorize(
+    conn: Connection, messages: Sequence[ChargerMessage], now: datetime, settings: Settings
+) -> list[Reply]:
+    """Judge each tag. A tag that is charging already is not ConcurrentTx: it may come to stop."""
+    tags = find_tags(conn, (message.payload["idTag"] for message in messages), starting=False)
+    replies, journal = [], []
+    for message in messages:
+        id_tag = message.payload["idTag"]
+        verdict = authorisation.judge(tags.get(id_tag), now, unknown=unknown_tag_status(settings))
+        replies.append(Reply({"idTagInfo": verdict.info(timestamps.format)}))
+        journal.append((message, message.action, {"idTag": id_tag, "status": verdict.status}))
+    events.journal(conn, journal)
+    return replies
+
+
+def unknown_tag_status(settings: Settings) -> str:
+    """What a tag that nobody entered is answered: a setting, by default as open as the onboarding."""
+    return authorisation.ACCEPTED if settings["UNKNOWN_TAGS"] == "accept" else authorisation.INVALID

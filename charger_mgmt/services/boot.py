@@ -1,0 +1,111 @@
+"""BootNotification: inventory, onboarding, and what the charger is set to (OCPP 1.6 section 4.2)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Connection, select
+
+from ..domain import status as rules
+from ..ocpp import timestamps
+from ..store import bulk, transactions
+from ..store.models import Charger
+from . import connector_status, events
+from .inbound import ChargerMessage, FollowUp, Reply, Settings
+
+ACCEPTED = "Accepted"
+PENDING = "Pending"
+REJECTED = "Rejected"
+
+#: Seconds until a charger that waits for the operator's word, or was refused, may ask again.
+RETRY_INTERVAL = 60
+#: So that a charger keeps trying to deliver a transaction message through a long outage of ours.
+PATIENCE = {"TransactionMessageAttempts": "255", "TransactionMessageRetryInterval": "60"}
+
+_INVENTORY = {
+    "vendor": "chargePointVendor",
+    "model": "chargePointModel",
+    "firmware_version": "firmwareVersion",
+    "charge_point_serial_number": "chargePointSerialNumber",
+    "charge_box_serial_number": "chargeBoxSerialNumber",
+    "iccid": "iccid",
+    "imsi": "imsi",
+    "meter_type": "meterType",
+    "meter_serial_number": "meterSerialNumber",
+}
+_C = Charger.__table__.c
+
+
+def boot(
+    conn: Connection, messages: Sequence[ChargerMessage], now: datetime, settings: Settings
+) -> list[Reply]:
+    """Store the inventory and answer Accepted, Pending or Rejected by the onboarding rules.
+
+    A boot ends no transaction: the charger may report the stop later, or carry on (section 2.1).
+    """
+    approved = {
+        row.id: row.approved
+        for row in conn.execute(
+            select(_C.id, _C.approved).where(_C.id.in_(bulk.distinct(m.charger_id for m in messages)))
+        )
+    }
+    rows: dict[int, dict[str, Any]] = {}
+    replies, journal = [], []
+    for message in messages:
+        status = registration(approved.get(message.charger_id), settings["CHARGER_ONBOARDING"])
+        rows[message.charger_id] = {
+            "id": message.charger_id,
+            "registration": status,
+            "booted_at": message.received_at,
+            **{column: _text(message.payload.get(field)) for column, field in _INVENTORY.items()},
+        }
+        interval = settings["HEARTBEAT_INTERVAL"] if status == ACCEPTED else RETRY_INTERVAL
+        answer = {"status": status, "currentTime": timestamps.format(now), "interval": interval}
+        replies.append(Reply(answer, _follow_ups(message, status)))
+        journal.append((message, message.action, {"request": message.payload, "status": status}))
+    bulk.update(conn, Charger.__table__, list(rows.values()))
+    events.journal(conn, journal)
+    _start_flat_chargers(conn, messages)
+    return replies
+
+
+def registration(approved: bool | None, onboarding: str) -> str:
+    """What a boot is answered: the operator's word where there is one, else the onboarding's."""
+    if approved is False:
+        return REJECTED
+    if approved or onboarding == "open":
+        return ACCEPTED
+    return PENDING
+
+
+def _follow_ups(message: ChargerMessage, status: str) -> tuple[FollowUp, ...]:
+    if message.flat or status != ACCEPTED:
+        return ()
+    return tuple(
+        FollowUp("ChangeConfiguration", {"key": key, "value": value}, "keep transaction messages")
+        for key, value in PATIENCE.items()
+    )
+
+
+def _start_flat_chargers(conn: Connection, messages: Sequence[ChargerMessage]) -> None:
+    """A flat charger is Available after its boot, or Charging while it has an open session."""
+    flat = [message for message in messages if message.flat]
+    open_sessions = transactions.open_sessions(conn, (message.charger_id for message in flat))
+    connector_status.apply(
+        conn,
+        [
+            connector_status.Report(
+                message.charger_id,
+                1,
+                rules.CHARGING if open_sessions.get(message.charger_id) else rules.AVAILABLE,
+                message.received_at,
+            )
+            for message in flat
+        ],
+    )
+
+
+def _text(value: Any) -> str | None:
+    return None if value is None else str(value)[:255]

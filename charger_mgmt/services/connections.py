@@ -1,0 +1,113 @@
+"""A charger's socket opens and closes: who owns the identity.
+
+The database issues a generation for each connection; the newest one owns the identity, and only it may
+change the connection state. So the late close of a dead socket cannot touch the living one, on this
+process or another.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+
+from sqlalchemy import Connection, select, update
+
+from ..store import bulk
+from ..store.models import Charger
+from . import events
+from .inbound import ChargerMessage, Reply, Settings
+
+_C = Charger.__table__.c
+
+
+def connect(
+    conn: Connection, messages: Sequence[ChargerMessage], now: datetime, settings: Settings
+) -> list[Reply]:
+    """Give each connection its generation; create the charger where it is new.
+
+    The payload of each message: {"dialect", "process_id"}. The reply's: {"charger_id", "generation",
+    "registration", "approved", "automatic_calls", "dialect"}. The messages' own charger_id is not
+    looked at: it may not exist yet.
+    """
+    identities = bulk.distinct(message.identity for message in messages)
+    rows = _lock(conn, identities)
+    missing = [identity for identity in identities if identity not in rows]
+    if missing:
+        bulk.insert_new(
+            conn, Charger.__table__, [{"identity": identity, "created_at": now} for identity in missing]
+        )
+        rows |= _lock(conn, missing)
+    generations = {identity: row.generation for identity, row in rows.items()}
+    latest: dict[str, dict] = {}
+    replies = []
+    for message in messages:
+        row = rows[message.identity]
+        generations[message.identity] += 1
+        generation = generations[message.identity]
+        message.charger_id = row.id
+        dialect = message.payload["dialect"]
+        latest[message.identity] = {
+            "id": row.id,
+            "generation": generation,
+            "dialect": dialect,
+            "connected": True,
+            "process_id": message.payload["process_id"],
+            "connected_since": message.received_at,
+        }
+        replies.append(
+            Reply(
+                {
+                    "charger_id": row.id,
+                    "generation": generation,
+                    "registration": row.registration,
+                    "approved": row.approved,
+                    "automatic_calls": bool(row.automatic_calls),
+                    "dialect": dialect,
+                }
+            )
+        )
+    bulk.update(conn, Charger.__table__, list(latest.values()))
+    events.journal(
+        conn,
+        (
+            (message, "Connected", {"generation": reply.payload["generation"]})
+            for message, reply in zip(messages, replies, strict=True)
+        ),
+    )
+    return replies
+
+
+def disconnect(
+    conn: Connection, messages: Sequence[ChargerMessage], now: datetime, settings: Settings
+) -> list[Reply]:
+    """Note that a socket has closed, unless a newer one owns the identity by now.
+
+    The payload of each message: {"generation", "reason"}.
+    """
+    for message in messages:
+        conn.execute(
+            update(Charger.__table__)
+            .where(_C.id == message.charger_id, _C.generation == message.payload["generation"])
+            .values(connected=False, disconnected_at=message.received_at, process_id=None)
+        )
+    events.journal(conn, ((message, "Disconnected", message.payload) for message in messages))
+    return [Reply({}) for _ in messages]
+
+
+def put_right(conn: Connection, process_id: str, now: datetime) -> int:
+    """At a start: chargers that a process no longer alive left as connected are not. Returns how many."""
+    return conn.execute(
+        update(Charger.__table__)
+        .where(_C.connected.is_(True), _C.process_id != process_id)
+        .values(connected=False, disconnected_at=now, process_id=None)
+    ).rowcount
+
+
+def _lock(conn: Connection, identities: list[str]) -> dict:
+    rows = conn.execute(
+        select(_C.id, _C.identity, _C.generation, _C.registration, _C.approved, _C.automatic_calls)
+        .where(_C.identity.in_(identities))
+        .order_by(_C.id)
+        .with_for_update()
+    )
+    return {row.identity: row for row in rows}

@@ -1,0 +1,134 @@
+"""Writing what connectors report, and the charger's summary that follows from it."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Connection, select
+
+from ..domain import status as rules
+from ..store import bulk
+from ..store.models import Charger, Connector, StatusChange
+
+_CHARGER = Charger.__table__.c
+_CONNECTOR = Connector.__table__.c
+_DETAILS = ("status", "error_code", "info", "vendor_id", "vendor_error_code")
+
+
+@dataclass(slots=True)
+class Report:
+    """A connector's news. `timestamp` is the charger's own, `received_at` ours."""
+
+    charger_id: int
+    connector_id: int
+    status: str
+    received_at: datetime
+    timestamp: datetime | None = None
+    error_code: str = "NoError"
+    info: str | None = None
+    vendor_id: str | None = None
+    vendor_error_code: str | None = None
+    clock_skew_ms: int | None = None
+
+
+def apply(conn: Connection, reports: Sequence[Report]) -> None:
+    """Store the reports in their order: current state, history of changes, the chargers' summaries.
+
+    Order of arrival decides, not the chargers' clocks. A report that repeats the current state changes
+    nothing but its times. The chargers concerned are not silent: they have just spoken.
+    """
+    if not reports:
+        return
+    charger_ids = bulk.distinct(report.charger_id for report in reports)
+    chargers = {
+        row.id: row
+        for row in conn.execute(
+            select(_CHARGER.id, _CHARGER.status, _CHARGER.clock_skew_ms)
+            .where(_CHARGER.id.in_(charger_ids))
+            .order_by(_CHARGER.id)
+            .with_for_update()
+        )
+    }
+    current = _current(conn, charger_ids)
+    changes: list[dict[str, Any]] = []
+    touched: dict[tuple[int, int], dict[str, Any]] = {}
+    skews: dict[int, int] = {}
+    for report in reports:
+        row = _row(report)
+        before = current[report.charger_id].get(report.connector_id)
+        if before is None or any(before[name] != row[name] for name in _DETAILS):
+            changes.append(row)
+        current[report.charger_id][report.connector_id] = row
+        touched[report.charger_id, report.connector_id] = row
+        if report.clock_skew_ms is not None:
+            skews[report.charger_id] = report.clock_skew_ms
+    bulk.upsert(conn, Connector.__table__, list(touched.values()), ["charger_id", "connector_id"])
+    changes += _summarise(conn, chargers, current, skews, reports[-1].received_at)
+    bulk.insert(conn, StatusChange.__table__, changes)
+
+
+def _summarise(
+    conn: Connection,
+    chargers: dict[int, Any],
+    current: dict[int, dict[int, dict[str, Any]]],
+    skews: dict[int, int],
+    now: datetime,
+) -> Iterable[dict[str, Any]]:
+    """Write the summaries; returns the history rows of those that changed."""
+    updates, changes = [], []
+    for charger_id, charger in chargers.items():
+        statuses = {number: row["status"] for number, row in current[charger_id].items()}
+        word = rules.summary(statuses)
+        updates.append(
+            {
+                "id": charger_id,
+                "status": word,
+                "reported_status": word,
+                "has_fault": rules.has_fault(statuses),
+                "silent": False,
+                "last_seen_at": now,
+                "clock_skew_ms": skews.get(charger_id, charger.clock_skew_ms),
+            }
+        )
+        if word != charger.status:
+            changes.append(summary_change(charger_id, word, now))
+    bulk.update(conn, Charger.__table__, updates)
+    return changes
+
+
+def summary_change(charger_id: int, word: str, now: datetime) -> dict[str, Any]:
+    """A history row of a charger's own four-word summary."""
+    row = dict.fromkeys(("connector_id", "error_code", "info", "vendor_id", "vendor_error_code", "timestamp"))
+    return {"charger_id": charger_id, "status": word, "received_at": now} | row
+
+
+def _row(report: Report) -> dict[str, Any]:
+    return {
+        "charger_id": report.charger_id,
+        "connector_id": report.connector_id,
+        "status": report.status,
+        "error_code": report.error_code,
+        "info": report.info,
+        "vendor_id": report.vendor_id,
+        "vendor_error_code": report.vendor_error_code,
+        "timestamp": report.timestamp,
+        "received_at": report.received_at,
+    }
+
+
+def _current(conn: Connection, charger_ids: list[int]) -> dict[int, dict[int, dict[str, Any]]]:
+    rows = conn.execute(
+        select(
+            _CONNECTOR.charger_id,
+            _CONNECTOR.connector_id,
+            *(_CONNECTOR[name] for name in _DETAILS),
+        ).where(_CONNECTOR.charger_id.in_(charger_ids))
+    )
+    found: dict[int, dict[int, dict[str, Any]]] = defaultdict(dict)
+    for row in rows.mappings():
+        found[row["charger_id"]][row["connector_id"]] = dict(row)
+    return found

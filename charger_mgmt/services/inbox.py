@@ -1,0 +1,88 @@
+"""The inbox: messages that could not become rows, kept whole for the operator."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Connection
+
+from ..domain import transactions as rules
+from ..domain.keys import key
+from ..ocpp.actions import NEVER_REFUSED
+from ..store import bulk, transactions
+from ..store.models import Inbox, Transaction
+from .inbound import ChargerMessage, Reply
+
+POISON = "poison"
+ORPHAN_STOP = "orphan-stop"
+
+
+def keep_orphans(conn: Connection, messages: Sequence[ChargerMessage]) -> None:
+    """Keep StopTransactions that belong to no known session."""
+    rows = {}
+    for message in messages:
+        named = message.payload.get("sessionId", message.payload.get("transactionId"))
+        row = _row(message, ORPHAN_STOP, f"no session {named} of this charger is known", None)
+        rows[row["message_key"]] = row
+    bulk.insert_new(conn, Inbox.__table__, list(rows.values()))
+
+
+def set_aside(conn: Connection, message: ChargerMessage, reason: str, now: datetime) -> Reply | None:
+    """Keep a poisonous message. Returns the answer that lets the charger move on.
+
+    A StartTransaction gets a minimal session, so that there is a transactionId to answer and a stop has
+    something to end. None: the message is not about a transaction, so an error may be answered.
+    """
+    transaction_id = None
+    if message.action == "StartTransaction":
+        transaction_id = _minimal_session(conn, message)
+    row = _row(message, POISON, reason, transaction_id)
+    bulk.insert_new(conn, Inbox.__table__, [row])
+    if message.action not in NEVER_REFUSED:
+        return None
+    if transaction_id is None:
+        return Reply({})
+    return Reply({"transactionId": transaction_id, "idTagInfo": {"status": "Accepted"}})
+
+
+def _minimal_session(conn: Connection, message: ChargerMessage) -> int:
+    """A session of which only the charger and the time of receipt are certain; one for each message."""
+    start_key = key("poison", _message_key(message))
+    bulk.insert_new(
+        conn,
+        Transaction.__table__,
+        [
+            {
+                "charger_id": message.charger_id,
+                "status": rules.IN_PROGRESS,
+                "start_key": start_key,
+                "start_received_at": message.received_at,
+                "effective_start": message.received_at,
+                "flags": rules.join_flags({rules.POISON, rules.NO_METER_START}),
+            }
+        ],
+    )
+    return transactions.ids_by_start_keys(conn, [start_key])[start_key, 0]
+
+
+def _row(message: ChargerMessage, kind: str, reason: str, transaction_id: int | None) -> dict[str, Any]:
+    return {
+        "charger_id": message.charger_id,
+        "kind": kind,
+        "message_key": _message_key(message),
+        "action": message.action,
+        "message_id": None if message.message_id is None else str(message.message_id)[:255],
+        "raw": message.raw,
+        "reason": reason[:1000],
+        "transaction_id": transaction_id,
+        "received_at": message.received_at,
+    }
+
+
+def _message_key(message: ChargerMessage) -> bytes:
+    """The same message again, with whatever message id, is the same row."""
+    content = json.dumps(message.payload, sort_keys=True, default=str)
+    return key("message", message.charger_id, message.action, content)

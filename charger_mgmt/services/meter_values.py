@@ -1,0 +1,169 @@
+"""MeterValues: samples as rows, each once (OCPP 1.6 section 4.7)."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Connection, Row, func, select
+
+from ..domain import samples
+from ..domain import transactions as rules
+from ..store import bulk, transactions
+from ..store.models import Connector, MeterValue, Transaction
+from .inbound import ChargerMessage, Reply, Settings
+
+
+def record(
+    conn: Connection, messages: Sequence[ChargerMessage], now: datetime, settings: Settings
+) -> list[Reply]:
+    """Store the samples, under the session they belong to where that can be told.
+
+    Samples after the stop belong to the closed session, which stays closed. Nothing is refused: samples
+    of unknown sessions are kept without one.
+    """
+    found = _Sessions(conn, messages)
+    rows: dict[bytes, dict[str, Any]] = {}
+    readings: dict[int, list[tuple[datetime, int]]] = defaultdict(list)
+    for message in messages:
+        connector_id, session = found.of(message)
+        session_id = session.id if session is not None else None
+        for sample in samples.read(message.payload.get("meterValue")):
+            row = sample_row(message, sample, connector_id, session_id)
+            rows.setdefault(row["sample_key"], row)
+            register = sample.register_mwh()
+            if register is not None and session_id is not None:
+                moment = rules.effective(sample.timestamp, message.received_at)
+                readings[session_id].append((moment, register))
+    bulk.insert_new(conn, MeterValue.__table__, list(rows.values()))
+    bulk.update(
+        conn,
+        Transaction.__table__,
+        [
+            changed
+            for session_id, values in readings.items()
+            if (changed := after_readings(found.by_id[session_id], values)) is not None
+        ],
+    )
+    return [Reply({}) for _ in messages]
+
+
+def sample_row(
+    message: ChargerMessage,
+    sample: samples.Sample,
+    connector_id: int | None,
+    session_id: int | None,
+) -> dict[str, Any]:
+    """A sample as a row of meter_values."""
+    return {
+        "charger_id": message.charger_id,
+        "connector_id": connector_id,
+        "transaction_id": session_id,
+        "sample_key": sample.key(message.charger_id, connector_id, message.received_at, session_id),
+        "timestamp": sample.timestamp,
+        "received_at": message.received_at,
+        "measurand": sample.measurand,
+        "phase": sample.phase,
+        "context": sample.context,
+        "location": sample.location,
+        "format": sample.format,
+        "unit": sample.unit,
+        "value_micro": sample.value_micro,
+        "raw": sample.raw,
+    }
+
+
+def after_readings(session: Row[Any], readings: Iterable[tuple[datetime, int]]) -> dict[str, Any] | None:
+    """What register readings (time, mWh) change in a session that is not completed; None: nothing.
+
+    An Interrupted session ends with the last thing known of it, so a later reading moves its end.
+    """
+    if session.status == rules.COMPLETED:
+        return None
+    at, last = session.meter_last_at, session.meter_last_mwh
+    flags: set[str] = set()
+    for moment, register in sorted(readings):
+        if at is not None and moment < at:
+            continue
+        before = last if last is not None else session.meter_start_mwh
+        if before is not None and register < before:
+            flags.add(rules.REGISTER_WENT_BACK)
+        if at is not None and moment - at > rules.LONGEST_GAP:
+            flags.add(rules.GAP)
+        at, last = moment, register
+    end, energy = session.effective_end, session.energy_mwh
+    if session.status == rules.INTERRUPTED and at is not None and (end is None or at > end):
+        end = at
+        energy, odd = rules.energy(session.meter_start_mwh, last, end - session.effective_start)
+        flags |= odd
+    return {
+        "id": session.id,
+        "meter_last_at": at,
+        "meter_last_mwh": last,
+        "effective_end": end,
+        "energy_mwh": energy,
+        "flags": rules.join_flags(session.flags, flags),
+    }
+
+
+class _Sessions:
+    """The sessions that a batch of MeterValues belongs to, looked up together."""
+
+    def __init__(self, conn: Connection, messages: Sequence[ChargerMessage]) -> None:
+        named = {message.payload.get("transactionId") for message in messages}
+        self.by_id = transactions.by_ids(
+            conn, (number for number in named if number and 0 < number <= transactions.LARGEST_ID)
+        )
+        unnamed = {message.charger_id for message in messages if self._named(message) is None}
+        self._open = transactions.open_sessions(conn, unnamed)
+        self.by_id |= {row.id: row for rows in self._open.values() for row in rows}
+        on_main = {message.charger_id for message in messages if _connector(message) in (None, 0)}
+        self._single = _single_outlets(conn, on_main)
+
+    def of(self, message: ChargerMessage) -> tuple[int | None, Row[Any] | None]:
+        """(connectorId, session) of a message.
+
+        A box with one outlet that reports it as connector 0 means connector 1. Samples without a
+        usable transactionId belong to the session that is open on their connector.
+        """
+        connector_id = _connector(message)
+        if connector_id in (None, 0) and message.charger_id in self._single:
+            connector_id = 1
+        session = self._named(message)
+        if session is not None:
+            return (connector_id if connector_id is not None else session.connector_id), session
+        for candidate in self._open.get(message.charger_id, ()):
+            if candidate.connector_id == connector_id and connector_id:
+                return connector_id, candidate
+        return connector_id, None
+
+    def _named(self, message: ChargerMessage) -> Row[Any] | None:
+        session = self.by_id.get(message.payload.get("transactionId") or 0)
+        return session if session is not None and session.charger_id == message.charger_id else None
+
+
+def _connector(message: ChargerMessage) -> int | None:
+    return storable_connector(message.payload.get("connectorId"))
+
+
+def storable_connector(number: int | None) -> int | None:
+    """A connectorId that fits its column; anything else is unknown."""
+    return number if number is not None and 0 <= number < 2**31 else None
+
+
+def _single_outlets(conn: Connection, charger_ids: Iterable[int]) -> set[int]:
+    """The chargers that have exactly one connector besides 0."""
+    wanted = bulk.distinct(charger_ids)
+    if not wanted:
+        return set()
+    c = Connector.__table__.c
+    return set(
+        conn.scalars(
+            select(c.charger_id)
+            .where(c.charger_id.in_(wanted), c.connector_id > 0)
+            .group_by(c.charger_id)
+            .having(func.count() == 1)
+        )
+    )

@@ -1,0 +1,271 @@
+"""StartTransaction: a session begins, once, whatever is sent twice (OCPP 1.6 section 4.8)."""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from decimal import Decimal
+from typing import Any
+
+from sqlalchemy import Connection, Row, update
+
+from ..domain import authorisation
+from ..domain import transactions as rules
+from ..domain.authorisation import TagRecord, Verdict
+from ..domain.keys import key
+from ..ocpp import timestamps
+from ..store import bulk, transactions
+from ..store.authorisation import count_active, find_tags
+from ..store.models import Command, Transaction
+from . import connector_status
+from .authorize import unknown_tag_status
+from .inbound import ChargerMessage, Reply, Settings
+from .meter_values import storable_connector
+
+#: A remote start may take this long to cause its StartTransaction (the driver has to plug in).
+REMOTE_START_WINDOW = timedelta(minutes=15)
+
+
+@dataclass(slots=True)
+class _Start:
+    """One StartTransaction, as far as it could be read, and what became of it."""
+
+    message: ChargerMessage
+    connector_id: int | None
+    id_tag: str | None
+    timestamp: datetime | None
+    meter_start: Decimal | int | None
+    session_id: str | None
+    key: bytes
+    ordinal: int = 0
+    flags: set[str] = field(default_factory=set)
+    transaction_id: int | None = None
+    verdict: Verdict | None = None
+    command_id: int | None = None
+    #: The same start, earlier in this batch.
+    twin: _Start | None = None
+
+    @property
+    def effective_start(self) -> datetime:
+        return rules.effective(self.timestamp, self.message.received_at)
+
+
+def start(
+    conn: Connection, messages: Sequence[ChargerMessage], now: datetime, settings: Settings
+) -> list[Reply]:
+    """Give each start its transactionId: a new one, or the one that it was given before.
+
+    A transactionId is given whatever the tag's status (the session exists already); the reply's payload
+    is {"transactionId", "idTagInfo"}.
+    """
+    starts = [_read(message) for message in messages]
+    tags = find_tags(conn, (s.id_tag for s in starts if s.id_tag is not None), starting=True)
+    fresh = _recognise(conn, starts)
+    if fresh:
+        _judge(conn, fresh, tags, now, settings)
+        _supersede(conn, fresh)
+        _link_remote_starts(conn, fresh, now)
+        _insert(conn, fresh)
+        _show_flat_chargers(conn, fresh)
+    return [_reply(s, tags) for s in starts]
+
+
+def _read(message: ChargerMessage) -> _Start:
+    payload = message.payload
+    connector_id = storable_connector(payload.get("connectorId"))
+    raw_time = payload.get("timestamp")
+    timestamp = timestamps.parse(raw_time or "")
+    id_tag = payload.get("idTag")
+    if id_tag is None and not message.flat:
+        id_tag = ""
+    meter_start = payload.get("meterStart")
+    started = _Start(
+        message=message,
+        connector_id=connector_id,
+        id_tag=id_tag,
+        timestamp=timestamp,
+        meter_start=meter_start,
+        session_id=payload.get("sessionId"),
+        key=rules.start_key(
+            message.charger_id, connector_id, id_tag or "", timestamp or raw_time, meter_start
+        ),
+    )
+    if started.session_id is not None:
+        started.key = key("session", message.charger_id, started.session_id)
+    if message.oddities:
+        started.flags.add(rules.FORM)
+    if not rules.is_plausible(timestamp, message.received_at):
+        started.flags.add(rules.CLOCK)
+    if rules.milliwatt_hours(meter_start) is None and not message.flat:
+        started.flags.add(rules.NO_METER_START)
+    return started
+
+
+def _recognise(conn: Connection, starts: Sequence[_Start]) -> list[_Start]:
+    """Find the starts that came before; returns the new ones."""
+    by_key = transactions.by_start_keys(conn, (s.key for s in starts))
+    by_session = transactions.by_sessions(
+        conn, ((s.message.charger_id, s.session_id) for s in starts if s.session_id is not None)
+    )
+    fresh: dict[bytes, _Start] = {}
+    for s in starts:
+        known = by_key.get(s.key)
+        if known is None and s.session_id is not None:
+            known = by_session.get((s.message.charger_id, s.session_id))
+        if known is not None and not _begins_anew(s, known):
+            s.transaction_id = known.id
+            s.verdict = Verdict(known.id_tag_status or authorisation.ACCEPTED)
+        elif s.key in fresh:
+            s.twin = fresh[s.key]
+        else:
+            s.ordinal = known.start_ordinal + 1 if known is not None else 0
+            fresh[s.key] = s
+    return list(fresh.values())
+
+
+def _begins_anew(s: _Start, known: Row[Any]) -> bool:
+    """Whether an equal start is another session: its clock restarts at every boot, and the first ended."""
+    if s.session_id is not None or known.status == rules.IN_PROGRESS:
+        return False
+    return not rules.is_plausible(s.timestamp, s.message.received_at)
+
+
+def _judge(
+    conn: Connection,
+    fresh: Sequence[_Start],
+    tags: dict[str, TagRecord],
+    now: datetime,
+    settings: Settings,
+) -> None:
+    """Judge the tags again, whatever Authorize said (section 4.8); count those that are limited."""
+    active = Counter(count_active(conn, tags.values()))
+    for s in fresh:
+        if s.id_tag is None:  # a flat charger need not show a tag
+            s.verdict = Verdict(authorisation.ACCEPTED)
+            continue
+        tag = tags.get(s.id_tag)
+        name = authorisation.tag_key(tag.id_tag) if tag else ""
+        s.verdict = authorisation.judge(tag, now, unknown=unknown_tag_status(settings), active=active[name])
+        if s.verdict.status == authorisation.ACCEPTED:
+            active[name] += 1
+
+
+def _supersede(conn: Connection, fresh: Sequence[_Start]) -> None:
+    """A connector has one session: an open one that began earlier has lost its stop.
+
+    It ends with the last thing known of it and turns Completed if the stop arrives after all.
+    """
+    open_sessions = transactions.open_sessions(conn, (s.message.charger_id for s in fresh))
+    ended: dict[int, dict[str, Any]] = {}
+    for s in fresh:
+        for row in open_sessions.get(s.message.charger_id, ()):
+            if row.connector_id != s.connector_id or row.id in ended:
+                continue
+            if row.effective_start > s.effective_start:
+                s.flags.add(rules.OVERLAPS)
+            else:
+                ended[row.id] = interrupted(row, {rules.SUPERSEDED})
+    bulk.update(conn, Transaction.__table__, list(ended.values()))
+
+
+def interrupted(row: Row[Any], flags: set[str]) -> dict[str, Any]:
+    """An open session closed without its stop: the end and the energy are the last that is known."""
+    end = row.meter_last_at or row.effective_start
+    energy, odd = rules.energy(row.meter_start_mwh, row.meter_last_mwh, end - row.effective_start)
+    return {
+        "id": row.id,
+        "status": rules.INTERRUPTED,
+        "effective_end": max(end, row.effective_start),
+        "energy_mwh": energy,
+        "flags": rules.join_flags(row.flags, flags, odd),
+    }
+
+
+def _link_remote_starts(conn: Connection, fresh: Sequence[_Start], now: datetime) -> None:
+    """Find the remote start that caused a session; its sessionId becomes the session's."""
+    by_tag: dict[tuple[int, str], list[Row[Any]]] = defaultdict(list)
+    tagged = [s for s in fresh if s.id_tag]
+    if not tagged:
+        return
+    for row in transactions.remote_starts(
+        conn, (s.message.charger_id for s in tagged), now - REMOTE_START_WINDOW
+    ):
+        if row.id_tag:
+            by_tag[row.charger_id, authorisation.tag_key(row.id_tag)].append(row)
+    for s in tagged:
+        for id_tag in authorisation.candidate_keys(s.id_tag or ""):
+            waiting = by_tag.get((s.message.charger_id, id_tag), [])
+            fitting = [row for row in waiting if row.connector_id in (None, s.connector_id)]
+            if fitting:
+                s.command_id, s.session_id = fitting[0].id, fitting[0].session_id
+                waiting.remove(fitting[0])
+                break
+    named = transactions.by_sessions(
+        conn, ((s.message.charger_id, s.session_id) for s in tagged if s.session_id is not None)
+    )
+    taken = set(named)
+    for s in tagged:
+        if s.session_id is None:
+            continue
+        if (s.message.charger_id, s.session_id) in taken:
+            s.session_id = None
+        else:
+            taken.add((s.message.charger_id, s.session_id))
+
+
+def _insert(conn: Connection, fresh: Sequence[_Start]) -> None:
+    bulk.insert(conn, Transaction.__table__, [_row(s) for s in fresh])
+    ids = transactions.ids_by_start_keys(conn, (s.key for s in fresh))
+    for s in fresh:
+        s.transaction_id = ids[s.key, s.ordinal]
+        if s.command_id is not None:
+            conn.execute(
+                update(Command).where(Command.id == s.command_id).values(transaction_id=s.transaction_id)
+            )
+
+
+def _row(s: _Start) -> dict[str, Any]:
+    reservation = s.message.payload.get("reservationId")
+    assert s.verdict is not None
+    return {
+        "charger_id": s.message.charger_id,
+        "connector_id": s.connector_id,
+        "session_id": s.session_id,
+        "id_tag": None if s.id_tag is None else s.id_tag[:255],
+        "id_tag_status": s.verdict.status,
+        "status": rules.IN_PROGRESS,
+        "start_key": s.key,
+        "start_ordinal": s.ordinal,
+        "start_timestamp": s.timestamp,
+        "start_received_at": s.message.received_at,
+        "effective_start": s.effective_start,
+        "meter_start_mwh": rules.milliwatt_hours(s.meter_start),
+        "reservation_id": reservation if reservation is not None and abs(reservation) < 2**63 else None,
+        "flags": rules.join_flags(s.flags),
+    }
+
+
+def _show_flat_chargers(conn: Connection, fresh: Sequence[_Start]) -> None:
+    """A flat charger is Charging while it has an open session."""
+    connector_status.apply(
+        conn,
+        [
+            connector_status.Report(
+                s.message.charger_id, s.connector_id or 1, "Charging", s.message.received_at
+            )
+            for s in fresh
+            if s.message.flat
+        ],
+    )
+
+
+def _reply(s: _Start, tags: dict[str, TagRecord]) -> Reply:
+    origin = s.twin or s
+    assert origin.verdict is not None
+    tag = tags.get(s.id_tag or "")
+    info = Verdict(
+        origin.verdict.status, tag.expiry_date if tag else None, tag.parent_id_tag if tag else None
+    )
+    return Reply({"transactionId": origin.transaction_id, "idTagInfo": info.info(timestamps.format)})

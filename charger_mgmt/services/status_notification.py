@@ -1,0 +1,71 @@
+"""StatusNotification: what a connector says of itself (OCPP 1.6 section 4.9)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+
+from sqlalchemy import Connection
+
+from ..domain import transactions as rules
+from ..ocpp import timestamps
+from ..store import bulk, transactions
+from ..store.models import Transaction
+from . import connector_status
+from .inbound import ChargerMessage, Reply, Settings
+
+#: A time further off than this is an old report or a clock that was never set, not skew.
+MOST_SKEW = timedelta(days=1)
+
+
+def report(
+    conn: Connection, messages: Sequence[ChargerMessage], now: datetime, settings: Settings
+) -> list[Reply]:
+    """Store the connectors' statuses; no session is ever started or ended by one."""
+    connector_status.apply(conn, [_report(message) for message in messages])
+    _mark_suspects(conn, messages)
+    return [Reply({}) for _ in messages]
+
+
+def _report(message: ChargerMessage) -> connector_status.Report:
+    payload = message.payload
+    moment = timestamps.parse(payload.get("timestamp") or "")
+    skew = None
+    if moment is not None and abs(moment - message.received_at) <= MOST_SKEW:
+        skew = int((moment - message.received_at).total_seconds() * 1000)
+    return connector_status.Report(
+        charger_id=message.charger_id,
+        connector_id=payload["connectorId"],
+        status=payload["status"],
+        received_at=message.received_at,
+        timestamp=moment,
+        error_code=payload.get("errorCode") or "NoError",
+        info=_cut(payload.get("info")),
+        vendor_id=_cut(payload.get("vendorId")),
+        vendor_error_code=_cut(payload.get("vendorErrorCode")),
+        clock_skew_ms=skew,
+    )
+
+
+def _mark_suspects(conn: Connection, messages: Sequence[ChargerMessage]) -> None:
+    """A connector that is Available has no session: the open one may have lost its stop."""
+    free = {
+        (message.charger_id, message.payload["connectorId"])
+        for message in messages
+        if message.payload["status"] == "Available"
+    }
+    sessions = transactions.open_sessions(conn, {charger_id for charger_id, _ in free})
+    bulk.update(
+        conn,
+        Transaction.__table__,
+        [
+            {"id": row.id, "flags": rules.join_flags(row.flags, {rules.SUSPECT})}
+            for rows in sessions.values()
+            for row in rows
+            if (row.charger_id, row.connector_id) in free and rules.SUSPECT not in row.flags.split()
+        ],
+    )
+
+
+def _cut(text: str | None) -> str | None:
+    return None if text is None else text[:255]

@@ -1,0 +1,99 @@
+"""What an operator does to a session without the charger: for flat chargers, and to close lost ones."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Connection, Row
+
+from ..domain import status as status_rules
+from ..domain import transactions as rules
+from ..domain.keys import key
+from ..errors import ChargerBusy
+from ..store import bulk, transactions
+from ..store.models import Transaction
+from . import connector_status
+from .start_transaction import interrupted
+
+
+def start_by_operator(
+    conn: Connection,
+    charger: Any,
+    session_id: str,
+    *,
+    connector_id: int | None,
+    id_tag: str | None,
+    now: datetime,
+) -> int:
+    """Record the start of a flat charger's session; returns its transactionId.
+
+    `charger` has `id` and `status`. The same sessionId again is the same session. Raises ChargerBusy
+    when the charger is Unavailable or Faulted, or already has a session on that connector.
+    """
+    known = transactions.by_sessions(conn, [(charger.id, session_id)])
+    if known:
+        return known[charger.id, session_id].id
+    if charger.status in (status_rules.UNAVAILABLE, status_rules.FAULTED):
+        raise ChargerBusy(f"the charger is {charger.status}")
+    connector = connector_id or 1
+    for row in transactions.open_sessions(conn, [charger.id]).get(charger.id, ()):
+        if row.connector_id == connector:
+            raise ChargerBusy(f"connector {connector} is in use by transaction {row.id}")
+    start_key = key("session", charger.id, session_id)
+    bulk.insert(
+        conn,
+        Transaction.__table__,
+        [
+            {
+                "charger_id": charger.id,
+                "connector_id": connector,
+                "session_id": session_id,
+                "id_tag": id_tag,
+                "status": rules.IN_PROGRESS,
+                "start_key": start_key,
+                "start_received_at": now,
+                "effective_start": now,
+            }
+        ],
+    )
+    connector_status.apply(conn, [connector_status.Report(charger.id, connector, "Charging", now)])
+    return transactions.ids_by_start_keys(conn, [start_key])[start_key, 0]
+
+
+def end_by_operator(conn: Connection, transaction_id: int, *, now: datetime) -> None:
+    """Complete a flat charger's session: for it the operator's word is enough."""
+    row = _open(conn, transaction_id)
+    if row is None:
+        return
+    energy, odd = rules.energy(row.meter_start_mwh, row.meter_last_mwh, now - row.effective_start)
+    bulk.update(
+        conn,
+        Transaction.__table__,
+        [
+            {
+                "id": row.id,
+                "status": rules.COMPLETED,
+                "stop_received_at": now,
+                "effective_end": max(now, row.effective_start),
+                "energy_mwh": energy,
+                "reason": "Remote",
+                "flags": rules.join_flags(row.flags, odd - {rules.NO_METER_START}),
+            }
+        ],
+    )
+    connector_status.apply(
+        conn, [connector_status.Report(row.charger_id, row.connector_id or 1, "Available", now)]
+    )
+
+
+def interrupt_by_operator(conn: Connection, transaction_id: int) -> None:
+    """Close a session whose charger never reported its end: it is Interrupted, not Completed."""
+    row = _open(conn, transaction_id)
+    if row is not None:
+        bulk.update(conn, Transaction.__table__, [interrupted(row, {rules.CLOSED_BY_OPERATOR})])
+
+
+def _open(conn: Connection, transaction_id: int) -> Row[Any] | None:
+    row = transactions.by_ids(conn, [transaction_id]).get(transaction_id)
+    return row if row is not None and row.status == rules.IN_PROGRESS else None

@@ -1,0 +1,120 @@
+"""Charging sessions as chargers' messages need them: many at once, by every name that they go by."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Connection, Row, select, tuple_
+
+from ..domain.transactions import IN_PROGRESS
+from .bulk import distinct
+from .models import Command, Transaction
+
+#: The largest transactionId: a signed 32-bit integer.
+LARGEST_ID = 2**31 - 1
+
+_T = Transaction.__table__.c
+_COLUMNS = (
+    _T.id,
+    _T.charger_id,
+    _T.connector_id,
+    _T.session_id,
+    _T.id_tag,
+    _T.id_tag_status,
+    _T.status,
+    _T.start_key,
+    _T.start_ordinal,
+    _T.start_timestamp,
+    _T.effective_start,
+    _T.stop_timestamp,
+    _T.effective_end,
+    _T.meter_start_mwh,
+    _T.meter_stop_mwh,
+    _T.meter_last_mwh,
+    _T.meter_last_at,
+    _T.energy_mwh,
+    _T.reason,
+    _T.flags,
+)
+
+
+def by_start_keys(conn: Connection, keys: Iterable[bytes]) -> dict[bytes, Row[Any]]:
+    """The newest session of each start key."""
+    wanted = distinct(keys)
+    if not wanted:
+        return {}
+    rows = conn.execute(
+        select(*_COLUMNS).where(_T.start_key.in_(wanted)).order_by(_T.start_key, _T.start_ordinal)
+    )
+    return {bytes(row.start_key): row for row in rows}
+
+
+def ids_by_start_keys(conn: Connection, keys: Iterable[bytes]) -> dict[tuple[bytes, int], int]:
+    """transactionId by (start key, ordinal)."""
+    rows = conn.execute(select(_T.start_key, _T.start_ordinal, _T.id).where(_T.start_key.in_(distinct(keys))))
+    return {(bytes(key), ordinal): transaction_id for key, ordinal, transaction_id in rows}
+
+
+def by_sessions(
+    conn: Connection, names: Iterable[tuple[int, str]], *, lock: bool = False
+) -> dict[tuple[int, str], Row[Any]]:
+    """Sessions by (charger row id, sessionId)."""
+    wanted = distinct(names)
+    if not wanted:
+        return {}
+    query = select(*_COLUMNS).where(tuple_(_T.charger_id, _T.session_id).in_(wanted)).order_by(_T.id)
+    rows = conn.execute(query.with_for_update() if lock else query)
+    return {(row.charger_id, row.session_id): row for row in rows}
+
+
+def by_ids(conn: Connection, ids: Iterable[int]) -> dict[int, Row[Any]]:
+    """Sessions by transactionId, locked until the commit."""
+    wanted = distinct(ids)
+    if not wanted:
+        return {}
+    rows = conn.execute(select(*_COLUMNS).where(_T.id.in_(wanted)).order_by(_T.id).with_for_update())
+    return {row.id: row for row in rows}
+
+
+def open_sessions(conn: Connection, charger_ids: Iterable[int]) -> dict[int, list[Row[Any]]]:
+    """The sessions in progress of each charger, oldest first, locked until the commit."""
+    found: dict[int, list[Row[Any]]] = {}
+    wanted = distinct(charger_ids)
+    if wanted:
+        rows = conn.execute(
+            select(*_COLUMNS)
+            .where(_T.status == IN_PROGRESS, _T.charger_id.in_(wanted))
+            .order_by(_T.id)
+            .with_for_update()
+        )
+        for row in rows:
+            found.setdefault(row.charger_id, []).append(row)
+    return found
+
+
+def latest_of(conn: Connection, charger_id: int, limit: int) -> Sequence[Row[Any]]:
+    """A charger's newest sessions by start."""
+    return conn.execute(
+        select(*_COLUMNS)
+        .where(_T.charger_id == charger_id)
+        .order_by(_T.effective_start.desc(), _T.id.desc())
+        .limit(limit)
+    ).all()
+
+
+def remote_starts(conn: Connection, charger_ids: Iterable[int], since: datetime) -> Sequence[Row[Any]]:
+    """Remote starts that may still cause a StartTransaction, newest first."""
+    c = Command.__table__.c
+    return conn.execute(
+        select(c.id, c.charger_id, c.connector_id, c.id_tag, c.session_id)
+        .where(
+            c.charger_id.in_(distinct(charger_ids)),
+            c.action == "RemoteStartTransaction",
+            c.transaction_id.is_(None),
+            c.created_at >= since,
+            c.state.not_in(("queued", "rejected", "error")),
+        )
+        .order_by(c.id.desc())
+    ).all()
