@@ -127,10 +127,28 @@ def _decode_odd(text: str) -> Frame:
         return Ignored("an empty frame" if not stripped else f"the text {stripped.lower()!r} as data")
     try:
         # Python's own parser takes NaN, lone surrogates and control characters inside texts.
-        frame = json.loads(stripped, strict=False, parse_float=Decimal, parse_constant=lambda _: None)
+        frame = json.loads(
+            stripped, strict=False, parse_float=_fraction, parse_int=_whole, parse_constant=lambda _: None
+        )
         return _frame(_whole_text(frame))
     except _NOT_JSON as error:
         return _broken(stripped, f"not JSON: {error}" if str(error) else "not JSON")
+
+
+def _fraction(digits: str) -> Decimal | None:
+    """A number with a fraction; None when its exponent is beyond all reason."""
+    try:
+        return Decimal(digits)
+    except InvalidOperation:
+        return None
+
+
+def _whole(digits: str) -> int | None:
+    """A whole number; None when it has more digits than Python converts."""
+    try:
+        return int(digits)
+    except ValueError:
+        return None
 
 
 def _frame(frame: Any) -> Frame:

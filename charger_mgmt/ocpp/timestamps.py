@@ -27,12 +27,15 @@ def parse(text: Any) -> datetime | None:
     """
     if not isinstance(text, str):
         return None
-    # The usual form "2025-03-30T12:00:00Z" (and with a fraction), without the regular expression.
+    # The usual forms, without the regular expression: "2025-03-30T12:00:00Z", a fraction, an offset.
     length = len(text)
-    if 20 <= length <= 27 and text[10] == "T" and text[-1] == "Z" and (length == 20 or text[19] == "."):
+    if 19 <= length <= 40 and text[10] == "T" and text[16] == ":":
         try:
-            return datetime.fromisoformat(text)
-        except ValueError:
+            moment = datetime.fromisoformat(text)
+            if moment.tzinfo is UTC:
+                return moment
+            return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
+        except (ValueError, OverflowError):
             pass
     if length > _LONGEST:
         return None

@@ -1,0 +1,348 @@
+"""What a payload must look like: tolerances first, then the published schema.
+
+Two kinds of message that a charger sends:
+
+*Money* (`NEVER_REFUSED`: StartTransaction, StopTransaction, MeterValues). `check` returns what could be
+read, in the right types (see `readings`); a violation beside it says what a strict receiver would have
+answered, and is information only.
+
+*The other seven* are refused with the code that is due (OCPP-J table 7), except for what real chargers
+are known to do and what refusing would cost more than it teaches:
+
+    everywhere         a null is an absent field; 1.0 is the whole number 1
+    BootNotification   empty, padded or null chargePointVendor and chargePointModel (a charger that is
+                       refused for them boots for ever); over-long serial numbers, firmwareVersion,
+                       iccid, imsi and meterType, up to 255 characters
+    StatusNotification over-long info and vendorErrorCode, up to 255 characters (a fault is not lost for
+                       its prose); a timestamp in any readable form; one that looks like a timestamp but
+                       names no moment (0000-00-00T00:00:00Z: no clock yet), or an empty one, is left
+                       out; any of the nine statuses on connector 0
+
+All else stands: a text for a number (`"connectorId": "1"`), an unknown enum value (`Occupied` is OCPP 1.5),
+an idTag of 21 characters in Authorize, a field too many, a connector below 0, a timestamp that is none.
+
+A charger's answers (`check_response`) are read with every tolerance; what we send (`check_request`,
+`response_errors`) is checked to the letter.
+"""
+
+from __future__ import annotations
+
+import copy
+import re
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import Any, Final
+
+from . import errors, timestamps
+from . import oddities as odd
+from .actions import FROM_CENTRAL_SYSTEM, FROM_CHARGER, KNOWN, NEVER_REFUSED
+from .published import Fault, Violation, compiled, document, faults, is_valid
+from .readings import LARGEST_CONNECTOR, READERS
+
+__all__ = ["Checked", "Violation", "check", "check_request", "check_response", "response_errors"]
+
+
+@dataclass(frozen=True, slots=True)
+class Checked:
+    """A payload that was read: what it holds, what was odd about it (`oddities`), what is wrong with it.
+
+    `violation` None: it may be processed. For an action in NEVER_REFUSED it may be processed anyway.
+    """
+
+    payload: dict[str, Any]
+    oddities: tuple[str, ...] = ()
+    violation: Violation | None = None
+
+
+#: Longest text that is kept where an over-long one is accepted; the width of the columns.
+LONGEST_TEXT: Final = 255
+_OVERLONG: Final = {
+    "BootNotification": (
+        "chargePointSerialNumber",
+        "chargeBoxSerialNumber",
+        "firmwareVersion",
+        "iccid",
+        "imsi",
+        "meterType",
+        "meterSerialNumber",
+    ),
+    "StatusNotification": ("info", "vendorErrorCode"),
+}
+_TIMESTAMP_LIKE = re.compile(r"\s*\d{1,4}-\d{1,2}-\d{1,2}", re.ASCII)
+_CLEAN_TIMESTAMP = (
+    r"^\d{4}-(0[1-9]|1[0-2])-(0[1-9]|[12]\d|3[01])"
+    r"T([01]\d|2[0-3]):[0-5]\d:[0-5]\d(\.\d{1,9})?(Z|[+-]([01]\d|2[0-3]):[0-5]\d)$"
+)
+
+
+def _relaxed(action: str) -> dict[str, Any]:
+    """The published schema of one of the seven, with the length limits that we do not insist on."""
+    schema = copy.deepcopy(document(action))
+    for name in _OVERLONG.get(action, ()):
+        schema["properties"][name]["maxLength"] = LONGEST_TEXT
+    connector = schema["properties"].get("connectorId")
+    if connector is not None:
+        connector |= {"minimum": 0, "maximum": LARGEST_CONNECTOR}
+    return schema
+
+
+def _clean(action: str) -> dict[str, Any]:
+    """A schema that only payloads pass which need no reading at all: the fast path of the money messages."""
+    schema = copy.deepcopy(document(action))
+
+    def tighten(node: dict[str, Any]) -> None:
+        for name, field in node.get("properties", {}).items():
+            if field.get("format") == "date-time":
+                field["pattern"] = _CLEAN_TIMESTAMP
+            elif name in ("connectorId", "transactionId", "reservationId"):
+                field |= {"minimum": 0 if name == "connectorId" else 1, "maximum": LARGEST_CONNECTOR}
+            elif name in ("meterStart", "meterStop"):
+                field |= {"minimum": -(10**15), "maximum": 10**15}
+            elif name == "value":
+                field["pattern"] = r"^-?\d+(\.\d+)?$"
+            elif name == "idTag":
+                field["pattern"] = r"\S"
+            elif name == "unit":
+                field["enum"].remove("Celcius")
+            elif name == "sampledValue":
+                field["minItems"] = 1
+            tighten(field)
+        if isinstance(node.get("items"), dict):
+            tighten(node["items"])
+
+    tighten(schema)
+    return schema
+
+
+_STRICT: Final = {name: compiled(document(name), formats=False) for name in FROM_CHARGER}
+_RELAXED: Final = {name: compiled(_relaxed(name), formats=False) for name in FROM_CHARGER - NEVER_REFUSED}
+_CLEAN: Final = {name: compiled(_clean(name), formats=False) for name in NEVER_REFUSED}
+_OURS: Final = {name: compiled(document(name), formats=True) for name in FROM_CENTRAL_SYSTEM}
+_OUR_ANSWERS: Final = {name: compiled(document(f"{name}Response"), formats=True) for name in FROM_CHARGER}
+_THEIR_ANSWERS: Final = {
+    name: compiled(document(f"{name}Response"), formats=False) for name in FROM_CENTRAL_SYSTEM
+}
+
+
+def check(action: str, payload: Any) -> Checked:
+    """A charger's CALL: what may be processed, and the error code that is due otherwise. Never raises.
+
+    An action that OCPP 1.6 does not know is NotImplemented, one that we do not serve NotSupported.
+    """
+    if action == "Heartbeat" and payload == {}:
+        return Checked({})
+    if action not in FROM_CHARGER:
+        if action in KNOWN:
+            return Checked({}, (), Violation(errors.NOT_SUPPORTED, f"{action} is not supported here"))
+        return Checked(
+            {}, (), Violation(errors.NOT_IMPLEMENTED, f"{action[:64]} is not an action of OCPP 1.6")
+        )
+    if type(payload) is not dict:
+        if payload is not None:
+            return Checked({}, (), Violation(errors.FORMATION_VIOLATION, "the payload must be an object"))
+        payload = {}
+    if action in NEVER_REFUSED:
+        return _money(action, payload)
+    return _other(action, payload)
+
+
+def check_request(action: str, payload: Any) -> list[tuple[str, str]]:
+    """A call of ours, to the letter: (JSON pointer, message) of each fault; [] when it may be sent."""
+    validator = _OURS.get(action)
+    if validator is None:
+        return [("", f"{action} is not a call that the central system sends")]
+    return _pointed(faults(validator, payload))
+
+
+def response_errors(action: str, payload: Any) -> list[tuple[str, str]]:
+    """An answer of ours to a charger's call, to the letter: (JSON pointer, message); [] = valid."""
+    return _pointed(faults(_OUR_ANSWERS[action], payload))
+
+
+def check_response(action: str, payload: Any) -> Checked:
+    """A charger's CALLRESULT to a call of ours, with every tolerance. Never raises.
+
+    Over-long texts and unknown fields stay; nulls are absent; numbers and texts are converted where the
+    other is due; words are put into the specification's spelling. Numbers with a fraction are floats
+    here: no answer carries money. A violation means that the answer does not say what was asked.
+    """
+    if type(payload) is not dict:
+        return Checked({}, (), Violation(errors.FORMATION_VIOLATION, "the payload must be an object"))
+    validator = _THEIR_ANSWERS.get(action)
+    notes: set[str] = set()
+    payload = _plain(payload, notes)
+    if validator is None or is_valid(validator, payload):
+        return Checked(payload, _sorted(notes))
+    left = []
+    for fault in faults(validator, payload):
+        if not _mended(payload, fault, notes):
+            left.append(fault)
+    return Checked(payload, _sorted(notes), left[0].violation() if left else None)
+
+
+def _money(action: str, payload: dict) -> Checked:
+    if is_valid(_CLEAN[action], payload) and _whole_numbers_are_ints(payload):
+        return Checked(payload)
+    notes: set[str] = set()
+    read = READERS[action](payload, notes)
+    found = faults(_STRICT[action], _without_nulls(payload, notes))
+    return Checked(read, _sorted(notes), found[0].violation() if found else None)
+
+
+def _whole_numbers_are_ints(payload: dict) -> bool:
+    """A schema lets 1.0 pass as a whole number; it arrives as a Decimal, which needs reading."""
+    return all(type(value) is not Decimal for value in payload.values())
+
+
+def _other(action: str, payload: dict) -> Checked:
+    notes: set[str] = set()
+    if None in payload.values():
+        notes.add(odd.NULL_DROPPED)
+        names = ("chargePointVendor", "chargePointModel") if action == "BootNotification" else ()
+        payload = {
+            name: "" if value is None else value
+            for name, value in payload.items()
+            if value is not None or name in names
+        }
+    found = [] if is_valid(_RELAXED[action], payload) else faults(_RELAXED[action], payload)
+    if found:
+        return Checked(payload, _sorted(notes), found[0].violation())
+    if action == "BootNotification":
+        payload = _boot(payload, notes)
+    elif action == "StatusNotification":
+        return _status(payload, notes)
+    return Checked(payload, _sorted(notes))
+
+
+def _boot(payload: dict, notes: set[str]) -> dict:
+    """Blanks around the inventory's texts cut off, empty ones noted."""
+    limits = document("BootNotification")["properties"]
+    result = {}
+    for name, value in payload.items():
+        text = value.strip()
+        if text != value:
+            notes.add(odd.PADDED_TEXT)
+        if not text:
+            notes.add(odd.EMPTY_TEXT)
+        if len(text) > limits[name]["maxLength"]:
+            notes.add(odd.OVERLONG_TEXT)
+        result[name] = text
+    return result
+
+
+def _status(payload: dict, notes: set[str]) -> Checked:
+    """The timestamp readable or gone, the connector an int."""
+    if type(payload["connectorId"]) is not int:
+        payload = payload | {"connectorId": int(payload["connectorId"])}
+    if any(len(payload.get(name, "")) > 50 for name in _OVERLONG["StatusNotification"]):
+        notes.add(odd.OVERLONG_TEXT)
+    timestamp = payload.get("timestamp")
+    if timestamp is not None and timestamps.parse(timestamp) is None:
+        if timestamp.strip() and not _TIMESTAMP_LIKE.match(timestamp):
+            fault = Violation(errors.PROPERTY_CONSTRAINT_VIOLATION, "timestamp must be a date and time")
+            return Checked(payload, _sorted(notes), fault)
+        notes.add(odd.UNREADABLE_TIMESTAMP)
+        payload = {name: value for name, value in payload.items() if name != "timestamp"}
+    return Checked(payload, _sorted(notes))
+
+
+def _without_nulls(value: Any, notes: set[str], depth: int = 0) -> Any:
+    """The same value without nulls in its objects; nothing in OCPP nests deeper than ten levels."""
+    if depth > 10:
+        return value
+    if type(value) is dict:
+        if None in value.values():
+            notes.add(odd.NULL_DROPPED)
+        return {
+            name: _without_nulls(item, notes, depth + 1) for name, item in value.items() if item is not None
+        }
+    if type(value) is list:
+        return [_without_nulls(item, notes, depth + 1) for item in value]
+    return value
+
+
+def _plain(value: Any, notes: set[str], depth: int = 0) -> Any:
+    """The same value without nulls in its objects, and with ints and floats instead of Decimals."""
+    if isinstance(value, Decimal):
+        return int(value) if value == value.to_integral_value() and value.adjusted() < 20 else float(value)
+    if type(value) is list and depth < 10:
+        return [_plain(item, notes, depth + 1) for item in value]
+    if type(value) is dict and depth < 10:
+        if None in value.values():
+            notes.add(odd.NULL_DROPPED)
+        return {name: _plain(item, notes, depth + 1) for name, item in value.items() if item is not None}
+    return value
+
+
+def _mended(payload: dict, fault: Fault, notes: set[str]) -> bool:
+    """Put one fault of a charger's answer right in place, or say that it cannot be."""
+    if fault.keyword == "maxLength":
+        notes.add(odd.OVERLONG_TEXT)
+        return True
+    if fault.keyword == "additionalProperties":
+        notes.add(odd.EXTRA_FIELD)
+        return True
+    if fault.keyword == "required":
+        # A configuration key without "readonly" may be written as far as we know.
+        if fault.path[-1] == "readonly":
+            _parent(payload, fault.path)["readonly"] = False
+            notes.add(odd.MISSING_FIELD)
+            return True
+        return False
+    if fault.keyword not in ("type", "enum") or not fault.path:
+        return False
+    parent = _parent(payload, fault.path)
+    value = parent[fault.path[-1]]
+    other = _respelled(value, fault.arguments["options"]) if fault.keyword == "enum" else None
+    if other is not None:
+        notes.add(odd.RESPELLED)
+    elif fault.keyword == "type":
+        other = _converted(value, fault.arguments["types"], notes)
+    if other is None:
+        return False
+    parent[fault.path[-1]] = other
+    return True
+
+
+def _parent(payload: Any, path: tuple[str | int, ...]) -> Any:
+    for step in path[:-1]:
+        payload = payload[step]
+    return payload
+
+
+def _respelled(value: Any, options: list[Any]) -> str | None:
+    if not isinstance(value, str):
+        return None
+    text = value.strip().lower()
+    return next((option for option in options if option.lower() == text), None)
+
+
+def _converted(value: Any, types: list[str], notes: set[str]) -> Any:
+    """`value` as one of the JSON types that are due, or None."""
+    if "string" in types and isinstance(value, bool):
+        notes.add(odd.NUMBER_AS_TEXT)
+        return "true" if value else "false"
+    if "string" in types and isinstance(value, int | float):
+        notes.add(odd.NUMBER_AS_TEXT)
+        return repr(value)
+    if not isinstance(value, str):
+        return bool(value) if "boolean" in types and value in (0, 1) else None
+    text = value.strip().lower()
+    if "boolean" in types and text in ("true", "false"):
+        notes.add(odd.TEXT_AS_NUMBER)
+        return text == "true"
+    if ("integer" in types or "number" in types) and re.fullmatch(r"-?\d{1,18}", text, re.ASCII):
+        notes.add(odd.TEXT_AS_NUMBER)
+        return int(text)
+    if "number" in types and re.fullmatch(r"-?\d{1,18}\.\d{1,18}", text, re.ASCII):
+        notes.add(odd.TEXT_AS_NUMBER)
+        return float(text)
+    return None
+
+
+def _pointed(found: list[Fault]) -> list[tuple[str, str]]:
+    return [(fault.pointer, fault.message) for fault in found]
+
+
+def _sorted(notes: set[str]) -> tuple[str, ...]:
+    return tuple(sorted(notes)) if notes else ()
