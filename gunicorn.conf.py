@@ -1,0 +1,115 @@
+"""How gunicorn serves the system: `gunicorn wsgi:app` reads this file by itself.
+
+What can be set comes from the environment, see config.py; this file holds what belongs to the server.
+"""
+
+import json
+import logging
+import os
+import resource
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+_ROOT = Path(__file__).resolve().parent
+
+# The configuration is read by a child: importing the application here, in the master, before the worker
+# has patched the standard library for gevent, would leave unpatched locks in it.
+_READ_SETTINGS = """
+import json, os, sys
+import config
+from charger_mgmt.errors import ConfigurationError
+try:
+    settings = config.load()
+except ConfigurationError as error:
+    print(f"Configuration: {error}", file=sys.stderr)
+    sys.exit(os.EX_CONFIG)
+print(json.dumps([settings[key] for key in ("HOST", "PORT", "LOG_LEVEL", "ACCESS_LOG")]))
+"""
+
+
+def _settings() -> list:
+    """HOST, PORT, LOG_LEVEL, ACCESS_LOG; a configuration that cannot work ends the process here."""
+    reader = subprocess.run([sys.executable, "-c", _READ_SETTINGS], cwd=_ROOT, stdout=subprocess.PIPE)
+    if reader.returncode:
+        sys.exit(reader.returncode)
+    return json.loads(reader.stdout)
+
+
+def _raise_open_files_limit() -> int:
+    """Allow as many open files as the system lets us: every socket is one. The limit in force."""
+    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+    return 1 << 20 if hard == resource.RLIM_INFINITY else hard
+
+
+_host, _port, _log_level, _access_log = _settings()
+
+bind = f"[{_host}]:{_port}" if ":" in _host else f"{_host}:{_port}"
+chdir = str(_ROOT)
+proc_name = "charger_mgmt"
+worker_class = "gevent"
+workers = 1  # config.py refuses any other WEB_CONCURRENCY: the registry of live sockets is per process
+
+# One charger is one connection for as long as it lives. gunicorn's default of 1000 would leave the 1001st
+# waiting in silence; 12,000 sockets fit one worker, if the system grants the files.
+worker_connections = max(64, min(12_000, _raise_open_files_limit() - 256))
+# A whole site reconnects at once after an outage; the kernel cuts this to net.core.somaxconn.
+backlog = 4096
+
+# A worker whose event loop stands still for this long is beyond help.
+timeout = 60
+# After SIGTERM chargers' sockets are closed at once (see below); what may still run is an operator's
+# request, which waits at most OPERATOR_WAIT for its charger. Platforms kill after 30 seconds.
+graceful_timeout = 15
+keepalive = 5
+# Room for a long bearer token or Basic credentials.
+limit_request_field_size = 16_380
+
+# gunicorn's control socket has one path for every server of a user: two of them would quarrel.
+control_socket_disable = True
+if os.path.isdir("/dev/shm"):
+    worker_tmp_dir = "/dev/shm"  # the worker's sign of life must not wait for a disk
+
+
+class NoHealthChecks(logging.Filter):
+    """Keeps the platform's health checks out of the access log."""
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        return "/health/" not in record.getMessage()
+
+
+class Line(logging.Formatter):
+    """One line per event: time (UTC), level, where, what."""
+
+    converter = time.gmtime
+
+    def __init__(self) -> None:
+        super().__init__(
+            "%(asctime)s.%(msecs)03dZ %(levelname)-7s %(name)s: %(message)s", "%Y-%m-%dT%H:%M:%S"
+        )
+
+
+logconfig_dict = {
+    "root": {"level": _log_level, "handlers": ["stderr"]},
+    "loggers": {
+        "gunicorn.error": {"level": _log_level, "handlers": [], "propagate": True},
+        "gunicorn.access": {"level": "INFO", "handlers": ["access"], "propagate": False},
+    },
+    "handlers": {
+        "stderr": {"class": "logging.StreamHandler", "formatter": "line", "stream": "ext://sys.stderr"},
+        "access": {
+            "class": "logging.StreamHandler",
+            "formatter": "line",
+            "stream": "ext://sys.stdout",
+            "filters": ["no_health_checks"],
+        },
+    },
+    "filters": {"no_health_checks": {"()": NoHealthChecks}},
+    "formatters": {"line": {"()": Line}},
+}
+loglevel = _log_level.lower()
+if _access_log:
+    accesslog = "-"
+access_log_format = '%(h)s "%(r)s" %(s)s, %(b)s bytes, %(M)s ms'

@@ -1,0 +1,205 @@
+"""A MariaDB server of our own: private folder, free port, gone when the tests are."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import pwd
+import shutil
+import signal
+import subprocess
+import tempfile
+import uuid
+from pathlib import Path
+from typing import Any
+
+import pymysql
+from sqlalchemy.engine import URL, make_url
+
+from config import normalise_database_url
+
+from .processes import LastWill, free_port, wait_until
+
+MISSING = (
+    "mariadbd is not installed. On Debian or Ubuntu: `sudo apt-get install mariadb-server` (`make test` does it"
+    " when it may), or set TEST_DATABASE_URL=mysql://user:password@host/database to use a server of yours."
+)
+START_SECONDS = 60.0
+
+
+class DatabaseServer:
+    """A running MySQL or MariaDB on which databases can be made."""
+
+    def __init__(self, url: str) -> None:
+        self._url: URL = make_url(normalise_database_url(url))
+        self._databases: list[str] = []
+
+    def connect(self, database: str | None = None, **options: Any) -> pymysql.Connection:
+        """A connection of the administrator, in autocommit mode."""
+        return pymysql.connect(
+            host=self._url.host or "127.0.0.1",
+            port=self._url.port or 3306,
+            user=self._url.username or "root",
+            password=self._url.password or "",
+            database=database,
+            charset="utf8mb4",
+            autocommit=True,
+            **options,
+        )
+
+    def execute(self, statement: str, database: str | None = None) -> list[tuple[Any, ...]]:
+        """Run one statement as the administrator; its rows."""
+        with contextlib.closing(self.connect(database)) as connection, connection.cursor() as cursor:
+            cursor.execute(statement)
+            return list(cursor.fetchall())
+
+    def create_database(self) -> str:
+        """The URL of a new, empty database."""
+        name = f"charger_mgmt_{uuid.uuid4().hex[:12]}"
+        self.execute(f"CREATE DATABASE {name} CHARACTER SET utf8mb4")
+        self._databases.append(name)
+        return self._url.set(database=name).render_as_string(hide_password=False)
+
+    def drop_databases(self) -> None:
+        """Remove every database made here."""
+        while self._databases:
+            self.execute(f"DROP DATABASE IF EXISTS {self._databases.pop()}")
+
+
+class MariaDB(DatabaseServer):
+    """A private `mariadbd`. It may be stopped, killed, frozen and started again on the same data and port."""
+
+    def __init__(self, *server_options: str) -> None:
+        """Prepare a data folder; `server_options` are handed to mariadbd ("--max-connections=20")."""
+        binary = shutil.which("mariadbd", path=os.environ.get("PATH", "") + ":/usr/sbin:/usr/local/sbin")
+        installer = shutil.which("mariadb-install-db")
+        if binary is None or installer is None:
+            raise RuntimeError(MISSING)
+        self.port = free_port()
+        super().__init__(f"mysql://root@127.0.0.1:{self.port}/mysql")
+        self.folder = Path(tempfile.mkdtemp(prefix="charger-mgmt-mariadb-"))
+        self.log_file = self.folder / "mariadbd.log"
+        self._process: subprocess.Popen[bytes] | None = None
+        self._last_will: LastWill | None = None
+        common = [
+            "--no-defaults",
+            f"--datadir={self.folder / 'data'}",
+            f"--user={pwd.getpwuid(os.geteuid()).pw_name}",
+        ]
+        self._command = [
+            binary,
+            *common,
+            "--bind-address=127.0.0.1",
+            f"--port={self.port}",
+            f"--socket={self.folder / 'socket'}",
+            f"--pid-file={self.folder / 'pid'}",
+            f"--tmpdir={self.folder}",
+            "--skip-name-resolve",
+            "--innodb-flush-log-at-trx-commit=1",
+            "--innodb-buffer-pool-size=128M",
+            "--innodb-log-file-size=64M",
+            "--innodb-fast-shutdown=2",
+            "--max-connections=400",
+            *server_options,
+        ]
+        try:
+            subprocess.run(
+                [
+                    installer,
+                    *common,
+                    "--auth-root-authentication-method=normal",
+                    "--skip-name-resolve",
+                    "--skip-test-db",
+                ],
+                check=True,
+                capture_output=True,
+                text=True,
+            )
+        except subprocess.CalledProcessError as error:
+            shutil.rmtree(self.folder, ignore_errors=True)
+            raise RuntimeError(f"mariadb-install-db failed:\n{error.stdout}{error.stderr}") from error
+
+    def __enter__(self) -> MariaDB:
+        try:
+            self.start()
+        except BaseException:
+            self.remove()
+            raise
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.remove()
+
+    @property
+    def pid(self) -> int:
+        """The server's process id. Raises RuntimeError while it is not running."""
+        if self._process is None:
+            raise RuntimeError("the MariaDB server is not running")
+        return self._process.pid
+
+    def start(self) -> None:
+        """Start the server and wait until it takes connections."""
+        with self.log_file.open("ab") as log:
+            process = subprocess.Popen(self._command, stdout=log, stderr=log, start_new_session=True)
+        self._process = process
+        self._last_will = LastWill(process.pid, self.folder)
+
+        def answers() -> bool:
+            if process.poll() is not None:
+                raise RuntimeError(f"mariadbd ended with {process.returncode}:\n{self.log()}")
+            try:
+                self.connect(connect_timeout=2).close()
+            except pymysql.err.OperationalError:
+                return False
+            return True
+
+        wait_until(answers, seconds=START_SECONDS, what="mariadbd takes connections", every=0.05)
+
+    def stop(self) -> None:
+        """Shut down in order and wait for the end."""
+        self._end(signal.SIGTERM)
+
+    def kill(self) -> None:
+        """kill -9: what was committed must be there after the next start."""
+        self._end(signal.SIGKILL)
+
+    def pause(self) -> None:
+        """Freeze the server: connections stay open and nothing answers."""
+        os.kill(self.pid, signal.SIGSTOP)
+
+    def resume(self) -> None:
+        """Let a frozen server go on."""
+        os.kill(self.pid, signal.SIGCONT)
+
+    def restart(self) -> None:
+        """Stop in order and start again on the same data and port."""
+        self.stop()
+        self.start()
+
+    def remove(self) -> None:
+        """End the server, if it runs, and delete its folder."""
+        if self._process is not None:
+            self.kill()
+        shutil.rmtree(self.folder, ignore_errors=True)
+
+    def log(self) -> str:
+        """What the server wrote."""
+        return self.log_file.read_text(errors="replace") if self.log_file.exists() else ""
+
+    def _end(self, signal_number: int) -> None:
+        process = self._process
+        if process is None:
+            return
+        process.send_signal(signal_number)
+        process.send_signal(signal.SIGCONT)
+        try:
+            process.wait(timeout=30)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
+            raise
+        finally:
+            self._process = None
+            if self._last_will is not None:
+                self._last_will.revoke()
+                self._last_will = None
