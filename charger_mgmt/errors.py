@@ -22,7 +22,12 @@ from __future__ import annotations
 
 
 class ChargerManagementError(Exception):
-    """Base of everything that this system raises on purpose."""
+    """Base of everything that this system raises on purpose.
+
+    `command` names the call to a charger that this is about: (identity, command id).
+    """
+
+    command: tuple[str, int] | None = None
 
     def __init__(self, message: str = "") -> None:
         super().__init__(message or (type(self).__doc__ or "").split("\n")[0])

@@ -6,10 +6,10 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from sqlalchemy import Connection, Engine
-from sqlalchemy.exc import DBAPIError, OperationalError
-from sqlalchemy.exc import TimeoutError as PoolTimeout
+from sqlalchemy.exc import SQLAlchemyError
 
 from ..errors import DatabaseAway
+from .faults import Fault, classify
 
 
 @contextmanager
@@ -32,11 +32,10 @@ def writing(engine: Engine) -> Iterator[Connection]:
 
 @contextmanager
 def _named_faults() -> Iterator[None]:
+    """A database that is away, or too busy, by its name; what it refuses stays what it is."""
     try:
         yield
-    except (OperationalError, PoolTimeout) as error:
+    except SQLAlchemyError as error:
+        if classify(error) is Fault.POISON:
+            raise
         raise DatabaseAway from error
-    except DBAPIError as error:
-        if error.connection_invalidated:
-            raise DatabaseAway from error
-        raise

@@ -1,0 +1,136 @@
+"""What operators do with chargers: look at them, create them ahead, change what is theirs to change."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import Engine, Row
+from sqlalchemy.exc import IntegrityError
+
+from .. import clock
+from ..errors import ChargerManagementError, Conflict, InvalidInput
+from ..store import chargers
+from ..store.connections import reading, writing
+from . import charger_passwords, commands
+
+
+@dataclass(frozen=True, slots=True)
+class Details:
+    """One charger with its connectors and the sessions it has open."""
+
+    charger: Row[Any]
+    connectors: Sequence[Row[Any]]
+    open_transactions: Sequence[Row[Any]]
+
+
+def listed(engine: Engine, **filters: Any) -> Sequence[Row[Any]]:
+    """Rows as store.chargers.listed gives them."""
+    with reading(engine) as conn:
+        return chargers.listed(conn, **filters)
+
+
+def details(engine: Engine, identity: str) -> Details:
+    """Raises NotFound."""
+    with reading(engine) as conn:
+        charger = commands.find_charger(conn, identity)
+        return Details(
+            charger, chargers.connectors(conn, charger.id), chargers.open_transactions(conn, charger.id)
+        )
+
+
+def create(engine: Engine, identity: str, changes: Mapping[str, Any]) -> Details:
+    """A charger before it first dials in; approved unless `changes` says otherwise.
+
+    Raises Conflict when the identity is taken, InvalidInput as `change` does.
+    """
+    values = {"approved": True} | _columns(changes)
+    try:
+        with writing(engine) as conn:
+            chargers.add(conn, identity, clock.now(), **values)
+    except IntegrityError:
+        raise Conflict(f"Charger {identity} exists already.") from None
+    return details(engine, identity)
+
+
+def change(central: commands.Central, engine: Engine, identity: str, changes: Mapping[str, Any]) -> Details:
+    """Change the named columns; `password` (text or None) is stored as its hash.
+
+    A charger that was Pending and is approved is asked for a new BootNotification at once, so that it
+    need not wait for its own retry. Raises NotFound, InvalidInput.
+    """
+    values = _columns(changes)
+    with writing(engine) as conn:
+        charger = commands.find_charger(conn, identity, lock=True)
+        if values:
+            chargers.change(conn, charger.id, **values)
+    session = central.registry.get(identity)
+    if session is not None and "automatic_calls" in values:
+        session.automatic_calls = values["automatic_calls"]
+    after = details(engine, identity)
+    if values.get("approved") and session is not None and after.charger.registration == "Pending":
+        _ask_for_boot(central, after.charger)
+    return after
+
+
+def approve(engine: Engine, identity: str) -> None:
+    """Let a charger in at its next BootNotification. Raises NotFound."""
+    with writing(engine) as conn:
+        charger = commands.find_charger(conn, identity)
+        chargers.change(conn, charger.id, approved=True)
+
+
+def status_history(
+    engine: Engine, identity: str, *, connector_id: int | None, before: int | None, limit: int
+) -> Sequence[Row[Any]]:
+    """Newest first. Raises NotFound."""
+    with reading(engine) as conn:
+        charger = commands.find_charger(conn, identity)
+        return chargers.status_history(
+            conn, charger.id, connector_id=connector_id, before=before, limit=limit
+        )
+
+
+def events(
+    engine: Engine, identity: str, *, kind: str | None, before: int | None, limit: int
+) -> Sequence[Row[Any]]:
+    """Newest first. Raises NotFound."""
+    with reading(engine) as conn:
+        charger = commands.find_charger(conn, identity)
+        return chargers.events(conn, charger.id, kind=kind, before=before, limit=limit)
+
+
+def inbox(
+    engine: Engine, *, identity: str | None, kind: str | None, before: int | None, limit: int
+) -> Sequence[Row[Any]]:
+    """Newest first. Raises NotFound for an unknown charger."""
+    with reading(engine) as conn:
+        charger_id = commands.find_charger(conn, identity).id if identity is not None else None
+        return chargers.inbox(conn, charger_id=charger_id, kind=kind, before=before, limit=limit)
+
+
+def _ask_for_boot(central: commands.Central, charger: Row[Any]) -> None:
+    if not (central.settings["AUTOMATIC_CALLS"] and charger.automatic_calls):
+        return
+    payload = {"requestedMessage": "BootNotification"}
+    try:
+        commands.send(central, charger.identity, "TriggerMessage", payload, requested_by="system", wait=0)
+    except ChargerManagementError:
+        return  # it has gone or has booted meanwhile; its next boot is accepted anyway
+
+
+def _columns(changes: Mapping[str, Any]) -> dict[str, Any]:
+    values = dict(changes)
+    if "password" in values:
+        password = values.pop("password")
+        values["password_hash"] = None if password is None else _hashed(password)
+    return values
+
+
+def _hashed(password: str) -> str:
+    data = password.encode()
+    if not charger_passwords.SHORTEST <= len(data) <= charger_passwords.LONGEST:
+        limits = f"must have {charger_passwords.SHORTEST} to {charger_passwords.LONGEST} bytes"
+        raise InvalidInput(f"password: {limits}", {"password": limits})
+    return charger_passwords.hashed(data)

@@ -1,0 +1,341 @@
+"""Calls to a charger: each is a row with its life, and a greenlet that sees it through.
+
+The caller waits for the answer as long as it likes and no longer; the call goes on without it, so a
+late answer still finds its row. Nothing here needs Flask, and no database connection is held while a
+charger is waited for.
+"""
+
+from __future__ import annotations
+
+import logging
+import uuid
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import timedelta
+from typing import Any, Protocol
+
+import gevent
+from gevent.event import AsyncResult
+from gevent.lock import BoundedSemaphore
+from sqlalchemy import Connection, Engine, Row
+
+from .. import clock
+from ..errors import (
+    CallErrored,
+    CallTimedOut,
+    ChargerBusy,
+    ChargerGone,
+    ChargerManagementError,
+    ChargerOffline,
+    Conflict,
+    DatabaseAway,
+    NotFound,
+)
+from ..store import chargers, commands, tags
+from ..store.bulk import storable
+from ..store.connections import reading, writing
+from . import charger_passwords
+
+log = logging.getLogger(__name__)
+
+#: What an operator may send by hand.
+ACTIONS = (
+    "ChangeAvailability",
+    "ChangeConfiguration",
+    "ClearCache",
+    "DataTransfer",
+    "GetConfiguration",
+    "RemoteStartTransaction",
+    "RemoteStopTransaction",
+    "Reset",
+    "TriggerMessage",
+    "UnlockConnector",
+)
+#: The values of `status` that are a yes; an answer without a status is one too.
+_YES = {"Accepted", "Unlocked", "Scheduled", "RebootRequired"}
+_HIDDEN = "***"
+#: How often a state that the database did not take is written again, a second apart.
+_ATTEMPTS = 30
+#: Calls may come by the thousand when a fleet reconnects; their bookkeeping must leave the chargers'
+#: connections to the committer.
+_turns = BoundedSemaphore(4)
+
+
+class Central(Protocol):
+    """What a command needs of the central system."""
+
+    settings: Mapping[str, Any]
+    engine: Engine
+    registry: Any
+    process_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class CommandOutcome:
+    """How far a command has come. `state` as in store/commands.py.
+
+    `error` says why the call ended without a result: a CallFailed, or ChargerBusy or DatabaseAway when
+    nothing was sent.
+    """
+
+    identity: str
+    command_id: int
+    state: str
+    response: dict[str, Any] | None = None
+    error: ChargerManagementError | None = None
+
+    @property
+    def waiting(self) -> bool:
+        return self.state in (commands.QUEUED, commands.SENT)
+
+
+@dataclass(slots=True)
+class Queued:
+    """A command that has its row but is not on its way yet; hand it to `dispatch` after the commit."""
+
+    command_id: int
+    charger_id: int
+    identity: str
+    action: str
+    payload: dict[str, Any]
+    message_id: str
+    session: Any
+    sent: bool = False
+    done: AsyncResult = field(default_factory=AsyncResult)
+
+
+def send(
+    central: Central,
+    identity: str,
+    action: str,
+    payload: dict[str, Any],
+    *,
+    requested_by: str,
+    wait: float,
+) -> CommandOutcome:
+    """Call a charger and wait at most `wait` seconds for its answer.
+
+    The payload goes out as it is: check it before. Raises NotFound, ChargerOffline, Conflict when the
+    charger's registration forbids the action (section 4.2), DatabaseAway.
+    """
+    with writing(central.engine) as conn:
+        charger = find_charger(conn, identity)
+        command = queue(conn, central, charger, action, payload, requested_by=requested_by)
+    return dispatch(central, command, wait)
+
+
+def queue(
+    conn: Connection,
+    central: Central,
+    charger: Row[Any],
+    action: str,
+    payload: dict[str, Any],
+    *,
+    requested_by: str,
+    session_id: str | None = None,
+    one_use_for: timedelta | None = None,
+) -> Queued:
+    """The command's row. `one_use_for`: the payload's idTag is made for this command and lives so long.
+
+    Raises ChargerOffline, Conflict.
+    """
+    _check_registration(charger, action, payload)
+    session = central.registry.get(charger.identity)
+    if session is None:
+        raise ChargerOffline(f"Charger {charger.identity} is not connected.")
+    now = clock.now()
+    message_id = str(uuid.uuid4())
+    id_tag = payload.get("idTag") if action == "RemoteStartTransaction" else None
+    command_id = commands.add(
+        conn,
+        charger_id=charger.id,
+        action=action,
+        payload=_redacted_request(action, payload),
+        message_id=message_id,
+        requested_by=requested_by,
+        process_id=central.process_id,
+        created_at=now,
+        connector_id=payload.get("connectorId"),
+        id_tag=id_tag,
+        session_id=session_id,
+    )
+    if one_use_for is not None and id_tag is not None:
+        tags.add(conn, id_tag, now, status="Accepted", expiry_date=now + one_use_for, command_id=command_id)
+    return Queued(command_id, charger.id, charger.identity, action, payload, message_id, session)
+
+
+def dispatch(central: Central, command: Queued, wait: float) -> CommandOutcome:
+    """Send a queued command, once its row is committed, and wait at most `wait` seconds."""
+    gevent.spawn(_see_through, central, command)
+    try:
+        return command.done.get(timeout=max(wait, 0))
+    except gevent.Timeout:
+        state = commands.SENT if command.sent else commands.QUEUED
+        return CommandOutcome(command.identity, command.command_id, state)
+
+
+def find_charger(conn: Connection, identity: str, *, lock: bool = False) -> Row[Any]:
+    """The charger's row. Raises NotFound."""
+    charger = chargers.by_identity(conn, identity, lock=lock)
+    if charger is None:
+        raise NotFound(f"There is no charger {identity!r}.")
+    return charger
+
+
+def find(engine: Engine, identity: str, command_id: int) -> Row[Any]:
+    """One command's row. Raises NotFound."""
+    with reading(engine) as conn:
+        charger = find_charger(conn, identity)
+        row = commands.by_id(conn, command_id)
+    if row is None or row.charger_id != charger.id:
+        raise NotFound(f"Charger {identity!r} has no command {command_id}.")
+    return row
+
+
+def put_right(central: Central) -> None:
+    """At the start of a process: end the commands that another one left unfinished."""
+    with writing(central.engine) as conn:
+        count = commands.put_right(conn, central.process_id)
+    if count:
+        log.info("%d commands of an earlier process were ended", count)
+
+
+def _check_registration(charger: Row[Any], action: str, payload: dict[str, Any]) -> None:
+    if action in ("RemoteStartTransaction", "RemoteStopTransaction") and charger.registration in (
+        "Pending",
+        "Rejected",
+    ):
+        raise Conflict(
+            f"Charger {charger.identity} is {charger.registration}: it takes no {action} before it is"
+            " Accepted (OCPP 1.6 section 4.2)."
+        )
+    triggers_boot = action == "TriggerMessage" and payload.get("requestedMessage") == "BootNotification"
+    if triggers_boot and charger.registration == "Accepted":
+        raise Conflict(
+            f"Charger {charger.identity} is Accepted: a BootNotification must not be triggered until it"
+            " boots by itself (errata 3.40)."
+        )
+
+
+def _see_through(central: Central, command: Queued) -> None:
+    """The life of a command after its row: send it, wait for the charger, record how it ended."""
+
+    def on_sent() -> None:
+        _record(central, command, commands.SENT, sent_at=clock.now(), attempts=1)
+        command.sent = True
+
+    def on_late(answer: dict[str, Any] | CallErrored) -> None:
+        _record_late(central, command, answer)
+
+    failure: ChargerManagementError | None = None
+    values: dict[str, Any] = {}
+    try:
+        response = command.session.call(
+            command.action,
+            command.payload,
+            message_id=command.message_id,
+            timeout=central.settings["CALL_TIMEOUT"],
+            on_sent=on_sent,
+            on_late=on_late,
+        )
+        state = commands.ACCEPTED if response.get("status", "Accepted") in _YES else commands.REJECTED
+        values["response"] = _redacted_response(command.action, response)
+    except CallErrored as error:
+        state, failure, values = commands.ERROR, error, _of_error(error)
+    except CallTimedOut as error:
+        state, failure = commands.TIMED_OUT, error
+    except ChargerGone as error:
+        state, failure = commands.CHARGER_GONE, error
+    except (ChargerBusy, DatabaseAway) as error:  # both before anything was written to the socket
+        state, failure = commands.ERROR, error
+        values = {"error_code": "NotSent", "error_description": str(error)}
+    except Exception:
+        log.exception("%s to charger %s failed", command.action, command.identity)
+        state, failure = commands.CHARGER_GONE, ChargerGone("The call failed here.", sent=command.sent)
+    if state in (commands.ACCEPTED, commands.REJECTED) or isinstance(failure, CallErrored):
+        values["answered_at"] = clock.now()
+    if failure is not None:
+        failure.command = (command.identity, command.command_id)
+    outcome = CommandOutcome(command.identity, command.command_id, state, values.get("response"), failure)
+    try:
+        _record(central, command, state, **values)
+    finally:
+        command.done.set(outcome)
+
+
+def _record_late(central: Central, command: Queued, answer: dict[str, Any] | CallErrored) -> None:
+    if isinstance(answer, CallErrored):
+        values = _of_error(answer)
+    else:
+        values = {"response": _redacted_response(command.action, answer)}
+    _record(central, command, commands.LATE_ANSWER, answered_at=clock.now(), **values)
+
+
+def _record(
+    central: Central, command: Queued, state: str, *, attempts: int = _ATTEMPTS, **values: Any
+) -> None:
+    """Commit a state. With one attempt it raises DatabaseAway; else it tries again and then gives up."""
+    for attempt in range(attempts, 0, -1):
+        try:
+            with _turns, writing(central.engine) as conn:
+                _write(conn, command, state, values)
+            return
+        except DatabaseAway:
+            if attempts == 1:
+                raise
+            if attempt == 1:
+                log.error("command %d could not be marked %r", command.command_id, state)
+            gevent.sleep(1)
+
+
+def _write(conn: Connection, command: Queued, state: str, values: dict[str, Any]) -> None:
+    moved = commands.move(conn, command.command_id, state, **values)
+    if not moved and state in (commands.ACCEPTED, commands.REJECTED, commands.ERROR):
+        # Another process took this one for dead and marked the row timed out.
+        moved = commands.move(conn, command.command_id, commands.LATE_ANSWER, **values)
+    if not moved:
+        log.warning("command %d cannot become %r from where it is", command.command_id, state)
+    said_yes = (values.get("response") or {}).get("status") == "Accepted"
+    if moved and said_yes and _sets_password(command.action, command.payload):
+        password = charger_passwords.of_authorization_key(command.payload["value"])
+        chargers.change(conn, command.charger_id, password_hash=charger_passwords.hashed(password))
+
+
+def _of_error(error: CallErrored) -> dict[str, Any]:
+    return {"error_code": storable(error.code)[:64], "error_description": storable(error.description)[:1000]}
+
+
+def _sets_password(action: str, payload: dict[str, Any]) -> bool:
+    return action == "ChangeConfiguration" and _is_secret(payload.get("key"))
+
+
+def _is_secret(key: Any) -> bool:
+    return isinstance(key, str) and key.strip().lower() == "authorizationkey"
+
+
+def _redacted_request(action: str, payload: dict[str, Any]) -> dict[str, Any]:
+    return payload | {"value": _HIDDEN} if _sets_password(action, payload) else payload
+
+
+def _redacted_response(action: str, response: dict[str, Any]) -> dict[str, Any]:
+    """The answer as it is kept: text that any database takes, and no AuthorizationKey."""
+    response = _storable(response)
+    keys = response.get("configurationKey")
+    if action == "GetConfiguration" and isinstance(keys, list):
+        response["configurationKey"] = [
+            entry | {"value": _HIDDEN}
+            if isinstance(entry, dict) and _is_secret(entry.get("key")) and "value" in entry
+            else entry
+            for entry in keys
+        ]
+    return response
+
+
+def _storable(value: Any) -> Any:
+    if isinstance(value, str):
+        return storable(value)
+    if isinstance(value, list):
+        return [_storable(item) for item in value]
+    if isinstance(value, dict):
+        return {storable(key): _storable(item) for key, item in value.items()}
+    return value

@@ -1,0 +1,273 @@
+"""An operator starts and ends charging sessions.
+
+On an OCPP-J charger "accepted" is not "started": the session begins when the charger's StartTransaction
+comes and ends with its StopTransaction, and until then the operator is told no more than what is known.
+The flat dialect has no messages towards the charger, so there the operator's word is recorded at once.
+"""
+
+from __future__ import annotations
+
+import re
+import secrets
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
+import gevent
+from sqlalchemy import Connection, Engine, Row
+
+from .. import clock
+from ..domain.transactions import IN_PROGRESS
+from ..errors import (
+    AmbiguousSession,
+    CallTimedOut,
+    ChargerGone,
+    ChargerManagementError,
+    ChargerOffline,
+    CommandRefused,
+    NotFound,
+)
+from ..store import chargers, commands, transactions_history
+from ..store.connections import reading, writing
+from ..store.transactions import LARGEST_ID
+from . import transactions
+from .commands import Central, CommandOutcome, Queued, dispatch, find_charger, queue
+from .start_transaction import REMOTE_START_WINDOW
+
+#: How often the database is asked whether the charger's own message has come.
+POLL_SECONDS = 0.1
+_T = TypeVar("_T")
+_DIGITS = re.compile(r"[0-9]+")
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """How far a start or an end has come.
+
+    `transaction_id` with a start: its StartTransaction has come (None: accepted, not yet begun).
+    `status` is the transaction's; `repeated` tells that there was nothing left to do.
+    """
+
+    identity: str
+    session_id: str | None
+    transaction_id: int | None
+    status: str | None
+    command_id: int | None = None
+    repeated: bool = False
+
+
+def start(
+    central: Central,
+    engine: Engine,
+    identity: str,
+    session_id: str,
+    *,
+    connector_id: int | None = None,
+    id_tag: str | None = None,
+    requested_by: str,
+) -> Progress:
+    """Start a session, or find the one that this sessionId started on this charger before.
+
+    Raises NotFound, ChargerOffline, ChargerBusy, CommandRefused, Conflict (registration), CallErrored,
+    and CallTimedOut or ChargerGone when the outcome is unknown.
+    """
+    deadline = clock.monotonic() + central.settings["OPERATOR_WAIT"]
+    with writing(engine) as conn:
+        # The lock makes two requests with one sessionId come one after the other.
+        charger = find_charger(conn, identity, lock=True)
+        known = transactions_history.by_session(conn, charger.id, session_id)
+        if known is not None:
+            return Progress(identity, session_id, known.id, known.status, repeated=True)
+        if charger.dialect == "flat":
+            return _start_flat(conn, charger, session_id, connector_id, id_tag)
+        earlier = commands.newest_start(conn, charger.id, session_id)
+        if earlier is not None and not _may_still_start(earlier):
+            earlier = None
+        fresh = None
+        if earlier is None:
+            fresh = _queue_start(conn, central, charger, session_id, connector_id, id_tag, requested_by)
+    if fresh is not None:
+        outcome, command_id = dispatch(central, fresh, deadline - clock.monotonic()), fresh.command_id
+    else:
+        assert earlier is not None
+        command_id = earlier.id
+        outcome = _answer_to(engine, identity, command_id, deadline)
+    return _progress_of_start(engine, outcome, session_id, deadline)
+
+
+def end(central: Central, engine: Engine, name: str, *, force: bool = False, requested_by: str) -> Progress:
+    """End the transaction with this id (digits) or sessionId (anything else); `force` gives it up.
+
+    One that has ended already is left as it is. A forced end needs no charger: the transaction becomes
+    Interrupted, with the last thing known of it. Raises as `start` does, and AmbiguousSession.
+    """
+    deadline = clock.monotonic() + central.settings["OPERATOR_WAIT"]
+    with writing(engine) as conn:
+        row = _find(conn, name)
+        if row.status != IN_PROGRESS:
+            return Progress(row.identity, row.session_id, row.id, row.status, repeated=True)
+        charger = find_charger(conn, row.identity)
+        command = None
+        if force:
+            transactions.interrupt_by_operator(conn, row.id)
+        elif charger.dialect == "flat":
+            transactions.end_by_operator(conn, row.id, now=clock.now())
+        else:
+            command = _queue_stop(conn, central, charger, row.id, requested_by)
+    if command is None:
+        return Progress(row.identity, row.session_id, row.id, _status(engine, row.id))
+    outcome = dispatch(central, command, deadline - clock.monotonic())
+    until = deadline if outcome.state == commands.ACCEPTED else 0
+    status = _poll(until, lambda: _closed(engine, row.id))
+    if status is None:
+        _raise_unless_accepted(outcome)
+    return Progress(row.identity, row.session_id, row.id, status or IN_PROGRESS, outcome.command_id)
+
+
+def _start_flat(
+    conn: Connection, charger: Row[Any], session_id: str, connector_id: int | None, id_tag: str | None
+) -> Progress:
+    transaction_id = transactions.start_by_operator(
+        conn, charger, session_id, connector_id=connector_id, id_tag=id_tag, now=clock.now()
+    )
+    return Progress(charger.identity, session_id, transaction_id, IN_PROGRESS)
+
+
+def _queue_start(
+    conn: Connection,
+    central: Central,
+    charger: Row[Any],
+    session_id: str,
+    connector_id: int | None,
+    id_tag: str | None,
+    requested_by: str,
+) -> Queued:
+    if connector_id is None:
+        outlets = [row.connector_id for row in chargers.connectors(conn, charger.id) if row.connector_id > 0]
+        connector_id = outlets[0] if len(outlets) == 1 else None
+    # 16 characters: chargers exist that append to an idTag or cut it.
+    payload: dict[str, Any] = {"idTag": id_tag or secrets.token_hex(8).upper()}
+    if connector_id is not None:
+        payload["connectorId"] = connector_id
+    return queue(
+        conn,
+        central,
+        charger,
+        "RemoteStartTransaction",
+        payload,
+        requested_by=requested_by,
+        session_id=session_id,
+        one_use_for=None if id_tag else REMOTE_START_WINDOW,
+    )
+
+
+def _queue_stop(
+    conn: Connection, central: Central, charger: Row[Any], transaction_id: int, requested_by: str
+) -> Queued:
+    payload = {"transactionId": transaction_id}
+    try:
+        return queue(conn, central, charger, "RemoteStopTransaction", payload, requested_by=requested_by)
+    except ChargerOffline as error:
+        raise ChargerOffline(
+            f'{error} If it is gone for good, send {{"force": true}} to give the session up.'
+        ) from None
+
+
+def _may_still_start(command: Row[Any]) -> bool:
+    """Whether a start that was sent earlier can still become a session."""
+    if command.state in (commands.QUEUED, commands.SENT):
+        return True
+    said_yes = command.state == commands.ACCEPTED or (
+        command.state == commands.LATE_ANSWER and (command.response or {}).get("status") == "Accepted"
+    )
+    return said_yes and command.created_at > clock.now() - REMOTE_START_WINDOW
+
+
+def _answer_to(engine: Engine, identity: str, command_id: int, deadline: float) -> CommandOutcome:
+    """What the charger answered to a command that another request sent."""
+
+    def answered() -> CommandOutcome | None:
+        with reading(engine) as conn:
+            row = commands.by_id(conn, command_id)
+        assert row is not None
+        state = commands.ACCEPTED if row.state == commands.LATE_ANSWER else row.state
+        outcome = CommandOutcome(identity, command_id, state, row.response, _failure(row))
+        return None if outcome.waiting else outcome
+
+    return _poll(deadline, answered) or CommandOutcome(identity, command_id, commands.SENT)
+
+
+def _failure(command: Row[Any]) -> ChargerManagementError | None:
+    if command.state == commands.TIMED_OUT:
+        return CallTimedOut()
+    if command.state == commands.CHARGER_GONE:
+        return ChargerGone(sent=command.sent_at is not None)
+    if command.state == commands.ERROR:
+        return CommandRefused(f"{command.error_code}: {command.error_description}")
+    return None
+
+
+def _progress_of_start(engine: Engine, outcome: CommandOutcome, session_id: str, deadline: float) -> Progress:
+    until = deadline if outcome.state == commands.ACCEPTED else 0
+    transaction_id = _poll(until, lambda: _caused(engine, outcome.command_id))
+    if transaction_id is None:
+        _raise_unless_accepted(outcome)
+        return Progress(outcome.identity, session_id, None, None, outcome.command_id)
+    status = _status(engine, transaction_id)
+    return Progress(outcome.identity, session_id, transaction_id, status, outcome.command_id)
+
+
+def _raise_unless_accepted(outcome: CommandOutcome) -> None:
+    """Raise what kept the command from being accepted."""
+    if outcome.state == commands.ACCEPTED:
+        return
+    error = outcome.error
+    if error is None and outcome.waiting:
+        error = CallTimedOut("The charger has not answered yet: the outcome is unknown.")
+    if error is None:
+        answer = (outcome.response or {}).get("status")
+        error = CommandRefused(f"Charger {outcome.identity} refused: {answer}.")
+    error.command = (outcome.identity, outcome.command_id)
+    raise error
+
+
+def _find(conn: Connection, name: str) -> Row[Any]:
+    """The transaction that an operator means. Digits are always a transactionId."""
+    if _DIGITS.fullmatch(name):
+        row = (
+            transactions_history.by_id(conn, int(name))
+            if len(name) <= 10 and int(name) <= LARGEST_ID
+            else None
+        )
+        if row is None:
+            raise NotFound(f"There is no transaction {name[:40]}.")
+        return row
+    open_ones, ended = transactions_history.named(conn, name)
+    if len(open_ones) > 1:
+        raise AmbiguousSession
+    row = open_ones[0] if open_ones else ended
+    if row is None:
+        raise NotFound(f"There is no session {name[:255]!r}.")
+    return row
+
+
+def _caused(engine: Engine, command_id: int) -> int | None:
+    with reading(engine) as conn:
+        return commands.transaction_of(conn, command_id)
+
+
+def _status(engine: Engine, transaction_id: int) -> str | None:
+    with reading(engine) as conn:
+        return transactions_history.status_of(conn, transaction_id)
+
+
+def _closed(engine: Engine, transaction_id: int) -> str | None:
+    status = _status(engine, transaction_id)
+    return None if status == IN_PROGRESS else status
+
+
+def _poll(deadline: float, look: Callable[[], _T | None]) -> _T | None:
+    """Look at least once, and until the deadline (monotonic seconds), for something to be there."""
+    while (found := look()) is None and (left := deadline - clock.monotonic()) > 0:
+        gevent.sleep(min(POLL_SECONDS, left))
+    return found

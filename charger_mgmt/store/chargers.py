@@ -1,0 +1,137 @@
+"""Chargers as operators see them, one by one and as lists."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Connection, Row, func, insert, or_, select, update
+
+from ..domain.transactions import IN_PROGRESS
+from .models import Charger, ChargerEvent, Connector, Inbox, StatusChange, Transaction
+
+_C = Charger.__table__.c
+#: What a list shows of each charger.
+LISTED = (
+    _C.identity,
+    _C.status,
+    _C.has_fault,
+    _C.connected,
+    _C.registration,
+    _C.approved,
+    _C.dialect,
+    _C.last_seen_at,
+    _C.vendor,
+    _C.model,
+    _C.firmware_version,
+    _C.name,
+    _C.city,
+    _C.country,
+    _C.latitude,
+    _C.longitude,
+)
+#: Where `q` looks.
+_SEARCHED = (_C.identity, _C.name, _C.city, _C.vendor, _C.model)
+
+
+def listed(
+    conn: Connection,
+    *,
+    status: str | None = None,
+    has_fault: bool | None = None,
+    connected: bool | None = None,
+    q: str | None = None,
+    after: str | None = None,
+    limit: int | None = None,
+) -> Sequence[Row[Any]]:
+    """Rows of LISTED by identity (byte order); `q` is a part of a name, whatever its case."""
+    query = select(*LISTED).order_by(_C.identity)
+    if status is not None:
+        query = query.where(_C.status == status)
+    if has_fault is not None:
+        query = query.where(_C.has_fault.is_(has_fault))
+    if connected is not None:
+        query = query.where(_C.connected.is_(connected))
+    if q is not None:
+        query = query.where(or_(*(func.lower(c).contains(q.lower(), autoescape=True) for c in _SEARCHED)))
+    if after is not None:
+        query = query.where(_C.identity > after)
+    if limit is not None:
+        query = query.limit(limit)
+    return conn.execute(query).all()
+
+
+def by_identity(conn: Connection, identity: str, *, lock: bool = False) -> Row[Any] | None:
+    """The whole row, password hash included; `lock` keeps others from changing it until the commit."""
+    query = select(Charger.__table__).where(_C.identity == identity)
+    return conn.execute(query.with_for_update() if lock else query).first()
+
+
+def add(conn: Connection, identity: str, now: datetime, **values: Any) -> None:
+    conn.execute(insert(Charger.__table__).values(identity=identity, created_at=now, **values))
+
+
+def change(conn: Connection, charger_id: int, **values: Any) -> None:
+    conn.execute(update(Charger.__table__).where(_C.id == charger_id).values(**values))
+
+
+def connectors(conn: Connection, charger_id: int) -> Sequence[Row[Any]]:
+    c = Connector.__table__.c
+    return conn.execute(
+        select(Connector.__table__).where(c.charger_id == charger_id).order_by(c.connector_id)
+    ).all()
+
+
+def open_transactions(conn: Connection, charger_id: int) -> Sequence[Row[Any]]:
+    """`id, connector_id, session_id, id_tag, effective_start` of the sessions in progress."""
+    c = Transaction.__table__.c
+    return conn.execute(
+        select(c.id, c.connector_id, c.session_id, c.id_tag, c.effective_start)
+        .where(c.status == IN_PROGRESS, c.charger_id == charger_id)
+        .order_by(c.id)
+    ).all()
+
+
+def status_history(
+    conn: Connection, charger_id: int, *, connector_id: int | None, before: int | None, limit: int
+) -> Sequence[Row[Any]]:
+    """Status changes, newest first; those with an id below `before`."""
+    c = StatusChange.__table__.c
+    query = (
+        select(StatusChange.__table__).where(c.charger_id == charger_id).order_by(c.id.desc()).limit(limit)
+    )
+    if connector_id is not None:
+        query = query.where(c.connector_id == connector_id)
+    return conn.execute(query.where(c.id < before) if before is not None else query).all()
+
+
+def events(
+    conn: Connection, charger_id: int, *, kind: str | None, before: int | None, limit: int
+) -> Sequence[Row[Any]]:
+    """Events, newest first; those with an id below `before`."""
+    c = ChargerEvent.__table__.c
+    query = (
+        select(ChargerEvent.__table__).where(c.charger_id == charger_id).order_by(c.id.desc()).limit(limit)
+    )
+    if kind is not None:
+        query = query.where(c.kind == kind)
+    return conn.execute(query.where(c.id < before) if before is not None else query).all()
+
+
+def inbox(
+    conn: Connection, *, charger_id: int | None, kind: str | None, before: int | None, limit: int
+) -> Sequence[Row[Any]]:
+    """Messages that could not be turned into rows, newest first, with the charger's identity."""
+    c = Inbox.__table__.c
+    query = (
+        select(Inbox.__table__, _C.identity)
+        .join(Charger.__table__, _C.id == c.charger_id)
+        .order_by(c.id.desc())
+        .limit(limit)
+    )
+    if charger_id is not None:
+        query = query.where(c.charger_id == charger_id)
+    if kind is not None:
+        query = query.where(c.kind == kind)
+    return conn.execute(query.where(c.id < before) if before is not None else query).all()

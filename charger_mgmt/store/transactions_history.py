@@ -1,0 +1,91 @@
+"""Charging sessions as operators read them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Connection, Row, and_, func, or_, select
+
+from ..domain.transactions import IN_PROGRESS
+from .models import Charger, MeterValue, Transaction
+
+_T = Transaction.__table__.c
+_C = Charger.__table__.c
+_SESSION = select(Transaction.__table__, _C.identity).join(Charger.__table__, _C.id == _T.charger_id)
+
+
+@dataclass(frozen=True, slots=True)
+class Filters:
+    """Which sessions: those that overlap [from, to) and match whatever else is given."""
+
+    charger_id: int | None = None
+    since: datetime | None = None
+    until: datetime | None = None
+    status: str | None = None
+    connector_id: int | None = None
+    id_tag: str | None = None
+
+
+def listed(
+    conn: Connection, filters: Filters, *, before: tuple[datetime, int] | None, limit: int
+) -> Sequence[Row[Any]]:
+    """Sessions, newest effective start first; those below the key (effective_start, id) `before`."""
+    query = _SESSION.order_by(_T.effective_start.desc(), _T.id.desc()).limit(limit)
+    if filters.charger_id is not None:
+        query = query.where(_T.charger_id == filters.charger_id)
+    if filters.since is not None:
+        # A session without duration counts at its start.
+        query = query.where(
+            or_(
+                _T.effective_end.is_(None),
+                _T.effective_end > filters.since,
+                _T.effective_start >= filters.since,
+            )
+        )
+    if filters.until is not None:
+        query = query.where(_T.effective_start < filters.until)
+    if filters.status is not None:
+        query = query.where(_T.status == filters.status)
+    if filters.connector_id is not None:
+        query = query.where(_T.connector_id == filters.connector_id)
+    if filters.id_tag is not None:
+        query = query.where(func.lower(_T.id_tag) == filters.id_tag.lower())
+    if before is not None:
+        start, last_id = before
+        query = query.where(
+            _T.effective_start <= start,  # alone it lets the index jump to the page
+            or_(_T.effective_start < start, and_(_T.effective_start == start, _T.id < last_id)),
+        )
+    return conn.execute(query).all()
+
+
+def by_id(conn: Connection, transaction_id: int) -> Row[Any] | None:
+    return conn.execute(_SESSION.where(_T.id == transaction_id)).first()
+
+
+def by_session(conn: Connection, charger_id: int, session_id: str) -> Row[Any] | None:
+    """The session of one charger that goes by this sessionId."""
+    return conn.execute(_SESSION.where(_T.charger_id == charger_id, _T.session_id == session_id)).first()
+
+
+def named(conn: Connection, session_id: str) -> tuple[Sequence[Row[Any]], Row[Any] | None]:
+    """The open sessions of any charger with this sessionId (two at most), and the newest ended one."""
+    query = _SESSION.where(_T.session_id == session_id).order_by(_T.id.desc())
+    open_ones = conn.execute(query.where(_T.status == IN_PROGRESS).limit(2)).all()
+    return open_ones, None if open_ones else conn.execute(query.limit(1)).first()
+
+
+def status_of(conn: Connection, transaction_id: int) -> str | None:
+    return conn.scalar(select(_T.status).where(_T.id == transaction_id))
+
+
+def meter_values(
+    conn: Connection, transaction_id: int, *, after: int | None, limit: int
+) -> Sequence[Row[Any]]:
+    """Samples of a session in the order of their arrival; those with an id above `after`."""
+    c = MeterValue.__table__.c
+    query = select(MeterValue.__table__).where(c.transaction_id == transaction_id).order_by(c.id).limit(limit)
+    return conn.execute(query.where(c.id > after) if after is not None else query).all()
