@@ -79,9 +79,10 @@ class CallExpired:
 
 @dataclass(frozen=True, slots=True)
 class Nothing:
-    """Nothing to do; `reason` is for the log."""
+    """Nothing to do; `reason` is for the log. `malformed`: it was no frame at all."""
 
     reason: str
+    malformed: bool = False
 
 
 Event: TypeAlias = CallReceived | Reply | ResultReceived | ErrorReceived | Nothing
@@ -125,7 +126,9 @@ class Conversation:
                 return self._answered(
                     message_id, CallError(message_id, errors.FORMATION_VIOLATION, description)
                 )
-            case Malformed() | Ignored():
+            case Malformed():
+                return Nothing(frame.reason, malformed=True)
+            case Ignored():
                 return Nothing(frame.reason)
         raise AssertionError(frame)
 

@@ -1,0 +1,79 @@
+"""One clock for all sockets of a process: pings, silence, and writes that do not end.
+
+One greenlet walks the sockets every second; a timer or a greenlet for each socket would cost more memory
+than the socket itself.
+"""
+
+from __future__ import annotations
+
+import logging
+from typing import TYPE_CHECKING
+
+import gevent
+
+from ..clock import monotonic
+
+if TYPE_CHECKING:
+    from .socket import ChargerSocket
+
+log = logging.getLogger(__name__)
+
+#: How long a peer may leave a write unread before it is dropped. Seconds.
+WRITE_DEADLINE = 20.0
+_STEP = 1.0
+
+
+class KeepAlive:
+    """Pings every `interval` seconds (0: never) the sockets that have been quiet for as long.
+
+    A socket is dead when not one byte came in for two intervals. Some chargers never answer a ping: until
+    a socket has answered its first, it is given `patience` seconds instead, which should be more than a
+    charger's heartbeat interval; the kernel ends it sooner if nothing acknowledges our pings.
+    """
+
+    def __init__(self, interval: float, patience: float, write_deadline: float = WRITE_DEADLINE) -> None:
+        self.interval = interval
+        self._patience = max(patience, 2 * interval)
+        self._write_deadline = write_deadline
+        self._sockets: set[ChargerSocket] = set()
+
+    def watch(self, socket: ChargerSocket) -> None:
+        self._sockets.add(socket)
+
+    def forget(self, socket: ChargerSocket) -> None:
+        self._sockets.discard(socket)
+
+    def __len__(self) -> int:
+        return len(self._sockets)
+
+    def start(self) -> None:
+        """Begin to walk, in a greenlet."""
+        gevent.spawn(self._walk)
+
+    def _walk(self) -> None:
+        while True:
+            gevent.sleep(min(_STEP, self.interval / 4) if self.interval else _STEP)
+            try:
+                self.tick(monotonic())
+            except Exception:  # a defect of ours must not end the pings
+                log.exception("the walk over the sockets failed")
+
+    def tick(self, now: float) -> None:
+        """Look at every socket once; `now` in monotonic seconds."""
+        for socket in list(self._sockets):
+            if socket.writing_since is not None and now - socket.writing_since > self._write_deadline:
+                log.warning("dropping %s: it does not read what we send", socket.peer)
+                socket.drop("the charger did not read what we sent")
+            elif self.interval:
+                self._look(socket, now)
+
+    def _look(self, socket: ChargerSocket, now: float) -> None:
+        if not socket.reading:
+            socket.heard_at = now  # it may have spoken; we were not listening
+        silent = now - socket.heard_at
+        if silent >= (2 * self.interval if socket.answers_pings else self._patience):
+            log.info("dropping %s: silent for %.0f s", socket.peer, silent)
+            socket.drop(f"the charger was silent for {silent:.0f} s")
+        elif silent >= self.interval and now - socket.pinged_at >= self.interval:
+            socket.pinged_at = now
+            socket.ping()

@@ -1,0 +1,68 @@
+"""The chargers' sockets that this process holds.
+
+The seam for several processes: a bus between them would stand behind the same `get`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Protocol
+
+from .session import Session
+
+
+class Closable(Protocol):
+    """What shutting down needs of a session, in either dialect."""
+
+    def close(self, code: int, reason: str) -> None: ...
+    def drop(self, why: str = ...) -> None: ...
+
+
+class Registry:
+    """Identity → the session that owns it; the newest generation does."""
+
+    def __init__(self) -> None:
+        self._sessions: dict[str, Session] = {}
+        self._others: set[Closable] = set()
+
+    def add(self, session: Session) -> Session | None:
+        """Register a session; return the one that must be closed, if the identity had another.
+
+        That is the older of the two by generation: the database, not the order of arrival here, says
+        which socket is newer.
+        """
+        present = self._sessions.get(session.identity)
+        if present is not None and present.generation > session.generation:
+            return session
+        self._sessions[session.identity] = session
+        return present
+
+    def remove(self, session: Session) -> None:
+        """Forget this session; a newer one of the same identity stays."""
+        if self._sessions.get(session.identity) is session:
+            del self._sessions[session.identity]
+
+    def get(self, identity: str) -> Session | None:
+        """The OCPP-J session that owns the identity, if this process holds it."""
+        return self._sessions.get(identity)
+
+    def all(self) -> list[Session]:
+        """Every OCPP-J session, as of now."""
+        return list(self._sessions.values())
+
+    def add_other(self, session: Closable) -> None:
+        """Keep a session that owns no identity (a flat socket, a replaced one) until it has ended."""
+        self._others.add(session)
+
+    def remove_other(self, session: Closable) -> None:
+        self._others.discard(session)
+
+    def everything(self) -> list[Closable]:
+        """All sessions of both dialects, as of now; for shutting down."""
+        return [*self._sessions.values(), *self._others]
+
+    def __len__(self) -> int:
+        return len(self._sessions)
+
+    def __iter__(self) -> Iterator[Session]:
+        return iter(self.all())

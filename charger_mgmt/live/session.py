@@ -1,0 +1,325 @@
+"""A charger's OCPP-J session on one socket: both directions at once (OCPP-J section 4.1).
+
+The reader (the route's greenlet) never waits for a handler: an answer to a call of ours wakes its caller
+at once, while the charger's own calls go to a short queue that is worked off in order by a greenlet which
+exists only while there is work. When the queue is full the reader stops, TCP pushes back, and the deadline
+of our open call moves by the time we were not listening.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections import OrderedDict, deque
+from collections.abc import Callable
+from datetime import datetime
+from typing import Any, Protocol, TypeAlias
+
+import gevent
+from gevent.event import AsyncResult, Event
+
+from .. import clock
+from ..errors import CallErrored, CallTimedOut, ChargerBusy, ChargerGone
+from ..ocpp.conversation import (
+    CallReceived,
+    Conversation,
+    ErrorReceived,
+    Nothing,
+    Reply,
+    ResultReceived,
+)
+from . import frames
+from .last_seen import LastSeen
+from .socket import SocketClosed
+
+log = logging.getLogger(__name__)
+
+#: The charger's calls that wait for their handler before we stop reading.
+QUEUE_LIMIT = 64
+#: Our own calls that wait for their turn before another one is refused.
+LINE_LIMIT = 100
+#: Frames in a row that cannot be read before the socket is closed.
+MALFORMED_LIMIT = 20
+#: Timed-out calls whose late answer we still want to hear of.
+_LATE_LIMIT = 16
+
+#: Gets the payload of a late CALLRESULT, or the error of a late CALLERROR; runs in its own greenlet.
+OnLate: TypeAlias = Callable[[dict[str, Any] | CallErrored], None]
+#: Handles one CALL: answers it through `session.send`. Never raises.
+Handle: TypeAlias = "Callable[[Session, CallReceived], None]"
+
+
+class Wire(Protocol):
+    """What a session needs of its socket."""
+
+    @property
+    def is_open(self) -> bool: ...
+    def receive(self) -> str | None: ...
+    def send(self, text: str) -> None: ...
+    def close(self, code: int = ..., reason: str = ...) -> None: ...
+    def drop(self, why: str = ...) -> None: ...
+
+
+class _Turn:
+    """One call of ours, from its place in the line to its answer."""
+
+    __slots__ = ("answer", "go", "message_id", "sent")
+
+    def __init__(self, message_id: str) -> None:
+        self.message_id = message_id
+        self.go = Event()
+        self.answer = AsyncResult()
+        self.sent = False
+
+
+class Session:
+    """One charger's conversation on one socket.
+
+    `registration` is what the charger's last BootNotification was answered (None: it never booted);
+    `triggered` names the messages that we have asked for, which a Pending charger may therefore send.
+    """
+
+    def __init__(
+        self,
+        identity: str,
+        *,
+        charger_id: int,
+        generation: int,
+        registration: str | None,
+        socket: Wire,
+        last_seen: LastSeen,
+        handle: Handle,
+        automatic_calls: bool = True,
+        timeouts_before_drop: int = 3,
+        connected_since: datetime | None = None,
+    ) -> None:
+        self.identity = identity
+        self.charger_id = charger_id
+        self.generation = generation
+        self.registration = registration
+        self.automatic_calls = automatic_calls
+        self.connected_since = connected_since or clock.now()
+        self.socket = socket
+        self.conversation = Conversation()
+        self.triggered: set[str] = set()
+        #: A StatusNotification has come since the last boot.
+        self.status_reported = False
+        #: No more calls can be made: the socket has ended.
+        self.ended = False
+        self._last_seen = last_seen
+        self._handle = handle
+        self._timeouts_before_drop = timeouts_before_drop
+        self._timeouts = 0
+        self._malformed = 0
+        self._queue: deque[CallReceived] = deque()
+        self._handler: gevent.Greenlet | None = None
+        self._room: Event | None = None
+        self._stalled_since: float | None = None
+        self._line: deque[_Turn] = deque()
+        self._late: OrderedDict[str, OnLate] = OrderedDict()
+
+    @property
+    def idle(self) -> bool:
+        """No call of the charger is waiting or being handled."""
+        return not self._queue
+
+    # ── in ──────────────────────────────────────────────────────────────────────────────────────
+
+    def serve(self) -> None:
+        """Read until the socket ends. Never raises; whoever waits for the charger knows at the end."""
+        try:
+            while (text := self.socket.receive()) is not None:
+                self.take(text)
+        except Exception:
+            log.exception("charger %s: the reader failed", self.identity)
+            self.socket.drop("internal error")
+        finally:
+            self.end()
+
+    def take(self, text: str) -> None:
+        """Deal with one text frame."""
+        event = self.conversation.receive(text, clock.monotonic())
+        if isinstance(event, CallReceived):
+            self._malformed = 0
+            self._take_call(event)
+        elif isinstance(event, ResultReceived | ErrorReceived):
+            self._malformed = 0
+            self._last_seen.touch(self.charger_id)
+            self._take_answer(event)
+        elif isinstance(event, Reply):
+            self._take_malformed(event, text)
+        else:
+            self._take_nothing(event, text)
+
+    def _take_call(self, call: CallReceived) -> None:
+        if call.action == "Heartbeat" and not self._queue:
+            self._run(call)  # answered from memory: waits for nothing
+            return
+        self._queue.append(call)
+        if self._handler is None:
+            self._handler = gevent.spawn(self._work)
+        elif len(self._queue) >= QUEUE_LIMIT:
+            self._stall()
+
+    def _work(self) -> None:
+        """Handle what is queued, strictly in order; the greenlet ends with the queue."""
+        queue = self._queue
+        while queue:
+            if not self.ended or self.socket.is_open:
+                self._run(queue[0])
+            queue.popleft()
+            if self._room is not None and len(queue) <= QUEUE_LIMIT // 2:
+                self._room.set()
+        self._handler = None
+
+    def _run(self, call: CallReceived) -> None:
+        try:
+            self._handle(self, call)
+        except Exception:
+            log.exception("charger %s: handling message %s failed", self.identity, call.id)
+
+    def _stall(self) -> None:
+        """Wait for room in the queue; nothing is read meanwhile."""
+        self._room = Event()
+        self._stalled_since = clock.monotonic()
+        self._room.wait()
+        self._room = None
+        self.conversation.postpone(clock.monotonic() - self._stalled_since)
+        self._stalled_since = None
+
+    def _take_malformed(self, event: Reply, text: str) -> None:
+        log.warning("charger %s: malformed frame (%s): %.500r", self.identity, event.reason, text)
+        self.send(event.text)
+        self._count_malformed()
+
+    def _take_nothing(self, event: Nothing, text: str) -> None:
+        if event.malformed:
+            log.warning("charger %s: malformed frame (%s): %.500r", self.identity, event.reason, text)
+            self._count_malformed()
+        else:
+            log.info("charger %s: ignored a frame: %s", self.identity, event.reason)
+
+    def _count_malformed(self) -> None:
+        self._malformed += 1
+        if self._malformed >= MALFORMED_LIMIT:
+            self.close(frames.POLICY_VIOLATION, "too many malformed frames")
+
+    # ── out ─────────────────────────────────────────────────────────────────────────────────────
+
+    def send(self, text: str) -> bool:
+        """Write one frame; False when the socket has ended."""
+        try:
+            self.socket.send(text)
+        except SocketClosed:
+            return False
+        return True
+
+    def call(
+        self,
+        action: str,
+        payload: dict[str, Any],
+        *,
+        message_id: str,
+        timeout: float,
+        on_sent: Callable[[], None] | None = None,
+        on_late: OnLate | None = None,
+    ) -> dict[str, Any]:
+        """Send a CALL and return the payload of its CALLRESULT.
+
+        Calls go out one at a time, in the order in which they were asked for (section 4.1.1); the
+        `timeout` (seconds) runs from the moment of sending, and not while we ourselves do not read.
+        `on_sent` is called just before the frame is written. `on_late` hears of an answer that comes after
+        the time-out. Raises CallErrored, CallTimedOut, ChargerGone, and ChargerBusy when too many calls
+        are waiting already.
+        """
+        if len(self._line) >= LINE_LIMIT:
+            raise ChargerBusy("Too many calls are waiting for this charger already.")
+        turn = _Turn(message_id)
+        self._line.append(turn)
+        try:
+            if self._line[0] is not turn:
+                turn.go.wait()
+            if self.ended or not self.socket.is_open:
+                raise ChargerGone("The charger's socket has ended.", sent=False)
+            if on_sent is not None:
+                on_sent()
+            self._send_call(turn, action, payload, timeout)
+            return self._await(turn, action, on_late)
+        finally:
+            self._line.remove(turn)
+            if self._line:
+                self._line[0].go.set()
+
+    def _send_call(self, turn: _Turn, action: str, payload: dict[str, Any], timeout: float) -> None:
+        if self.ended:  # it ended while on_sent was at work
+            raise ChargerGone("The charger's socket has ended.", sent=False)
+        if action in ("TriggerMessage", "ExtendedTriggerMessage"):
+            self.triggered.add(str(payload.get("requestedMessage")))
+        text = self.conversation.call(action, payload, turn.message_id, clock.monotonic(), timeout)
+        turn.sent = True
+        if not self.send(text):
+            raise ChargerGone("The charger's socket ended while the call was being sent.", sent=True)
+
+    def _await(self, turn: _Turn, action: str, on_late: OnLate | None) -> dict[str, Any]:
+        while not turn.answer.ready():
+            now = clock.monotonic()
+            if self._stalled_since is None and self.conversation.expire(now) is not None:
+                self._timed_out(turn.message_id, on_late)
+                raise CallTimedOut(f"The charger did not answer {action} in time.")
+            deadline = self.conversation.deadline
+            turn.answer.wait(0.05 if deadline is None else max(0.05, deadline - now))
+        answer = turn.answer.get()
+        self._timeouts = 0
+        if isinstance(answer, Exception):
+            raise answer
+        return answer
+
+    def _timed_out(self, message_id: str, on_late: OnLate | None) -> None:
+        if on_late is not None:
+            self._late[message_id] = on_late
+            if len(self._late) > _LATE_LIMIT:
+                self._late.popitem(last=False)
+        self._timeouts += 1
+        if self._timeouts >= self._timeouts_before_drop:
+            log.warning("charger %s: dropped, %d calls in a row unanswered", self.identity, self._timeouts)
+            self.socket.drop("the charger did not answer our calls")
+
+    def _take_answer(self, event: ResultReceived | ErrorReceived) -> None:
+        answer: dict[str, Any] | CallErrored
+        if isinstance(event, ResultReceived):
+            answer = event.payload
+        else:
+            answer = CallErrored(event.code, event.description, event.details)
+        if event.late:
+            self._timeouts = 0
+            log.info("charger %s: late answer to %s", self.identity, event.message_id)
+            on_late = self._late.pop(event.message_id, None)
+            if on_late is not None:
+                gevent.spawn(self._tell_late, on_late, answer)
+        elif self._line and self._line[0].message_id == event.message_id:
+            self._line[0].answer.set(answer)
+
+    def _tell_late(self, on_late: OnLate, answer: dict[str, Any] | CallErrored) -> None:
+        try:
+            on_late(answer)
+        except Exception:
+            log.exception("charger %s: a late answer could not be recorded", self.identity)
+
+    # ── the end ─────────────────────────────────────────────────────────────────────────────────
+
+    def close(self, code: int = frames.NORMAL, reason: str = "") -> None:
+        """Close in order."""
+        self.socket.close(code, reason)
+
+    def drop(self, why: str = "dropped by us") -> None:
+        """Close abruptly: the charger counts itself offline and keeps its queue."""
+        self.socket.drop(why)
+
+    def end(self) -> None:
+        """The socket has died: everybody who waits for the charger knows at once."""
+        if self.ended:
+            return
+        self.ended = True
+        for turn in list(self._line):
+            if turn.sent and not turn.answer.ready():
+                turn.answer.set(ChargerGone("The charger's socket ended before the answer.", sent=True))
+            turn.go.set()

@@ -1,0 +1,251 @@
+"""One charger's WebSocket, the server's end, on a gevent socket that gunicorn has accepted.
+
+It takes the place of simple-websocket's Server in flask-sock (see extensions.py) and does what that one
+does not: the caller's own greenlet reads, so that an idle socket costs one greenlet and while nobody reads
+TCP pushes back; every write is whole; a peer that does not read is dropped (keepalive.py holds the
+clock); messages are bounded; nothing is compressed.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import socket as _socket
+import struct
+from base64 import b64encode
+from collections.abc import Mapping
+from hashlib import sha1
+from typing import TYPE_CHECKING, Any
+
+import gevent
+from gevent.lock import BoundedSemaphore
+
+from ..clock import monotonic
+from . import frames
+
+if TYPE_CHECKING:
+    from .keepalive import KeepAlive
+
+log = logging.getLogger(__name__)
+
+#: environ key: the subprotocol that the gateway has chosen (None: send no header).
+SUBPROTOCOL = "charger_mgmt.subprotocol"
+
+_RECEIVE_BYTES = 16384
+#: Receives after which a peer that always has more to say lets the others have their turn.
+_TURN = 16
+#: How long we read on after our close frame, so that it is not lost in a TCP reset. Seconds.
+LINGER = 1.0
+_ACCEPT_SUFFIX = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11"
+_RESET_ON_CLOSE = struct.pack("ii", 1, 0)
+
+
+class SocketClosed(Exception):
+    """The socket is not open any more; nothing was written."""
+
+
+class ChargerSocket:
+    """A WebSocket to a charger: `receive`, `send`, `close`, `drop`. For greenlets, not for threads.
+
+    flask-sock makes it from the WSGI environ (which sends the 101) and the keywords in
+    `SOCK_SERVER_OPTIONS`; of its interface it uses `close()` and `mode`.
+    """
+
+    __slots__ = (
+        "_closing",
+        "_keepalive",
+        "_lock",
+        "_open",
+        "_reader",
+        "_receives",
+        "_sock",
+        "answers_pings",
+        "heard_at",
+        "peer",
+        "pinged_at",
+        "reading",
+        "why_closed",
+        "writing_since",
+    )
+
+    #: Tells flask-sock how to end the request: gunicorn must not write a response.
+    mode = "gunicorn"
+
+    def __init__(
+        self,
+        environ: Mapping[str, Any],
+        *,
+        keepalive: KeepAlive | None = None,
+        max_message_bytes: int = 1 << 20,
+    ) -> None:
+        """Answer the upgrade request. Raises OSError when the peer has gone."""
+        sock = environ["gunicorn.socket"]
+        sock.setsockopt(_socket.IPPROTO_TCP, _socket.TCP_NODELAY, 1)
+        sock.sendall(_handshake(environ["HTTP_SEC_WEBSOCKET_KEY"], environ.get(SUBPROTOCOL)))
+        self._sock = sock
+        self._reader = frames.FrameReader(max_message_bytes)
+        self._lock = BoundedSemaphore(1)
+        self._open = True
+        #: We have sent our close frame (or refused to): nothing but the peer's answer matters now.
+        self._closing = False
+        self._receives = 0
+        #: "address:port", for the log.
+        self.peer = f"{environ.get('REMOTE_ADDR', '?')}:{environ.get('REMOTE_PORT', '?')}"
+        #: When the last byte came in, and when we last pinged (monotonic seconds).
+        self.heard_at = self.pinged_at = monotonic()
+        #: A greenlet waits for the peer; while it is False we are the silent ones.
+        self.reading = False
+        #: Since when a write has been under way; None: none is.
+        self.writing_since: float | None = None
+        #: The peer has answered a ping on this socket, so it can be expected to answer the next.
+        self.answers_pings = False
+        #: Why the socket ended, for the record; empty while it is open.
+        self.why_closed = ""
+        self._keepalive = keepalive
+        if keepalive is not None:
+            keepalive.watch(self)
+            if keepalive.interval:
+                # A network that swallows our pings ends the connection, also for peers that never pong.
+                milliseconds = int(2000 * keepalive.interval)
+                sock.setsockopt(_socket.IPPROTO_TCP, _socket.TCP_USER_TIMEOUT, milliseconds)
+
+    @property
+    def is_open(self) -> bool:
+        """Messages can still be sent."""
+        return self._open and not self._closing
+
+    def receive(self) -> str | None:
+        """The next message as text; None: the socket has ended. Never raises.
+
+        Pings are answered and pongs noted on the way. Only one greenlet may receive.
+        """
+        try:
+            while self._open:
+                event = self._reader.next()
+                if event is None:
+                    self.reading = True
+                    data = self._sock.recv(_RECEIVE_BYTES)
+                    self.reading = False
+                    if not data:
+                        self._end("the charger's connection ended without a close frame")
+                        break
+                    self.heard_at = monotonic()
+                    self._reader.feed(data)
+                    self._receives += 1
+                    if self._receives % _TURN == 0:
+                        gevent.sleep(0)
+                elif isinstance(event, str):
+                    if not self._closing:
+                        return event
+                else:
+                    self._control(event)
+        except frames.ProtocolViolation as violation:
+            log.warning("closing %s: %s", self.peer, violation.reason)
+            self.close(violation.code, violation.reason)
+            self._drain()
+        except (OSError, SocketClosed) as error:
+            self._end(f"the connection broke: {error}")
+        return None
+
+    def send(self, text: str) -> None:
+        """Write one text message, whole. Raises SocketClosed, also when the peer would not read."""
+        if self._closing:
+            raise SocketClosed(self.why_closed)
+        self._write(frames.text_frame(text))
+
+    def close(self, code: int = frames.NORMAL, reason: str = "") -> None:
+        """Close in order: our close frame; the reader ends when the peer answers or LINGER is over."""
+        if not self._open or self._closing:
+            return
+        self._closing = True
+        self.why_closed = f"closed by us: {code} {reason}".rstrip()
+        # If a write is stuck the close frame would be stuck behind it.
+        if self._lock.locked() or not self._write_at_once(frames.close_frame(code, reason)):
+            self.drop(self.why_closed)
+        else:
+            gevent.spawn_later(LINGER, self.drop, self.why_closed)
+
+    def drop(self, why: str = "dropped by us") -> None:
+        """End the connection at once, without a close frame: the charger counts itself offline."""
+        if not self._open:
+            return
+        if self.writing_since is not None:
+            # What a peer that does not read has left unread must not stay in the kernel.
+            with contextlib.suppress(OSError):
+                self._sock.setsockopt(_socket.SOL_SOCKET, _socket.SO_LINGER, _RESET_ON_CLOSE)
+        self._end(why)
+
+    def ping(self) -> None:
+        """Send a ping unless a write is under way or the peer is not reading."""
+        if self.is_open and not self._lock.locked():
+            self._write_at_once(frames.ping_frame())
+
+    def _control(self, event: frames.Ping | frames.Pong | frames.Close) -> None:
+        if isinstance(event, frames.Pong):
+            self.answers_pings = True
+        elif isinstance(event, frames.Ping):
+            if not self._closing:
+                self._write(frames.pong_frame(event.payload))
+        else:
+            if not self._closing and not self._lock.locked():
+                self._write_at_once(frames.close_frame(event.code))
+            self._end(self.why_closed or f"closed by the charger: {event.code or ''} {event.reason}".rstrip())
+
+    def _write(self, data: bytes) -> None:
+        with self._lock:
+            if not self._open:
+                raise SocketClosed(self.why_closed)
+            self.writing_since = monotonic()
+            try:
+                self._sock.sendall(data)
+            except OSError as error:
+                self._end(f"the connection broke: {error}")
+                raise SocketClosed(self.why_closed) from None
+            finally:
+                self.writing_since = None
+
+    def _write_at_once(self, data: bytes) -> bool:
+        """Write a small frame without waiting; False: there was no room for it (or the peer has gone)."""
+        try:
+            sent = self._sock.send(data, timeout=0.0)
+        except BlockingIOError:
+            return False
+        except OSError as error:
+            self._end(f"the connection broke: {error}")
+            return False
+        if 0 < sent < len(data):  # a torn frame cannot be mended
+            self._end("the connection is stuck")
+            return False
+        return sent > 0
+
+    def _drain(self) -> None:
+        """Read and forget until the peer ends or LINGER is over: a reset would overtake our close frame."""
+        with contextlib.suppress(OSError):
+            self._sock.shutdown(_socket.SHUT_WR)
+            while self._open and self._sock.recv(_RECEIVE_BYTES):
+                gevent.sleep(0)
+        self._end(self.why_closed)
+
+    def _end(self, why: str) -> None:
+        """The connection is over; wake whoever reads or writes. gunicorn closes the descriptor."""
+        if not self._open:
+            return
+        self._open, self._closing = False, True
+        self.why_closed = why
+        if self._keepalive is not None:
+            self._keepalive.forget(self)
+        with contextlib.suppress(OSError):
+            self._sock.shutdown(_socket.SHUT_RDWR)
+
+
+def _handshake(key: str, subprotocol: str | None) -> bytes:
+    accept = b64encode(sha1(key.strip().encode("latin-1") + _ACCEPT_SUFFIX).digest()).decode()
+    lines = [
+        "HTTP/1.1 101 Switching Protocols",
+        "Upgrade: websocket",
+        "Connection: Upgrade",
+        f"Sec-WebSocket-Accept: {accept}",
+    ]
+    if subprotocol is not None:
+        lines.append(f"Sec-WebSocket-Protocol: {subprotocol}")
+    return ("\r\n".join(lines) + "\r\n\r\n").encode("latin-1")
