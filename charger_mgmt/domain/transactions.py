@@ -74,9 +74,12 @@ def milliwatt_hours(watt_hours: Decimal | int | str | None) -> int | None:
     if watt_hours is None:
         return None
     try:
-        scaled = int((Decimal(watt_hours) * 1000).to_integral_value())
-    except (InvalidOperation, ValueError, OverflowError):
+        reading = Decimal(watt_hours)
+    except (InvalidOperation, ValueError):
         return None
+    if not reading.is_finite() or reading.adjusted() > 18:
+        return None
+    scaled = int((reading * 1000).to_integral_value())
     return scaled if abs(scaled) <= LARGEST_MWH else None
 
 
@@ -106,4 +109,7 @@ def join_flags(*groups: str | set[str]) -> str:
 
 def _plain(number: Decimal | int) -> str:
     """1500, 1500.0 and 1.5E3 are the same reading."""
-    return format(Decimal(number).normalize(), "f")
+    reading = Decimal(number)
+    if not reading.is_finite() or abs(reading.adjusted()) > 18:
+        return str(reading)
+    return format(reading.normalize(), "f")

@@ -6,7 +6,10 @@ import logging
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
+import gevent
+
 from .. import clock
+from ..errors import ChargerManagementError
 from ..services import commands, connections, liveness
 from ..store import watch
 from ..store.faults import Fault, classify
@@ -19,12 +22,10 @@ log = logging.getLogger(__name__)
 
 def start(central: CentralSystem) -> None:
     """Put right what dead processes left behind, then sweep for as long as this process lives."""
-    import gevent
-
     with central.engine.begin() as conn:
         left = connections.put_right(conn, central.process_id, clock.now())
-        commands.put_right(conn, central.process_id)
         watch.resume(conn)
+    commands.put_right(central)
     if left:
         log.info("%d chargers were left as connected by an earlier process", left)
     watcher = LivenessWatch(central)
@@ -33,8 +34,6 @@ def start(central: CentralSystem) -> None:
 
 
 def _run(watcher: LivenessWatch, interval: float) -> None:
-    import gevent
-
     while True:
         gevent.sleep(interval)
         try:
@@ -102,11 +101,18 @@ class LivenessWatch:
         }
         for charger_id, session in quiet.items():
             if charger_id not in self._asked:
-                commands.send_in_background(
-                    self._central,
-                    session.identity,
-                    "TriggerMessage",
-                    {"requestedMessage": "Heartbeat"},
-                    requested_by="system",
-                )
+                gevent.spawn(self._ask, session.identity)
         self._asked = set(quiet)
+
+    def _ask(self, identity: str) -> None:
+        try:
+            commands.send(
+                self._central,
+                identity,
+                "TriggerMessage",
+                {"requestedMessage": "Heartbeat"},
+                requested_by="system",
+                wait=0,
+            )
+        except ChargerManagementError as error:
+            log.info("charger %s is quiet and could not be asked: %s", identity, error)

@@ -94,10 +94,14 @@ class Committer:
         if not self.available:
             raise DatabaseAway
         if self._queue is None:
-            ticket: Any = _Ticket(message)
-            self._commit([ticket])
-            return ticket.take()
+            return self.submit_together([message])[0]
         return self._wait_for(message)
+
+    def submit_together(self, messages: Sequence[ChargerMessage]) -> list[Reply]:
+        """Store the messages as one batch, now; raises as `submit` does for the first that failed."""
+        tickets = [_Ticket(message) for message in messages]
+        self._commit(tickets)
+        return [ticket.take() for ticket in tickets]
 
     def _wait_for(self, message: ChargerMessage) -> Reply:
         from gevent import Timeout

@@ -7,11 +7,12 @@ from collections.abc import Iterable, Sequence
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, Row, func, select
+from sqlalchemy import Connection, func, select
 
 from ..domain import samples
 from ..domain import transactions as rules
 from ..store import bulk, transactions
+from ..store.base import AnyRow
 from ..store.models import Connector, MeterValue, Transaction
 from .inbound import ChargerMessage, Reply, Settings
 
@@ -75,7 +76,7 @@ def sample_row(
     }
 
 
-def after_readings(session: Row[Any], readings: Iterable[tuple[datetime, int]]) -> dict[str, Any] | None:
+def after_readings(session: AnyRow, readings: Iterable[tuple[datetime, int]]) -> dict[str, Any] | None:
     """What register readings (time, mWh) change in a session that is not completed; None: nothing.
 
     An Interrupted session ends with the last thing known of it, so a later reading moves its end.
@@ -122,7 +123,7 @@ class _Sessions:
         on_main = {message.charger_id for message in messages if _connector(message) in (None, 0)}
         self._single = _single_outlets(conn, on_main)
 
-    def of(self, message: ChargerMessage) -> tuple[int | None, Row[Any] | None]:
+    def of(self, message: ChargerMessage) -> tuple[int | None, AnyRow | None]:
         """(connectorId, session) of a message.
 
         A box with one outlet that reports it as connector 0 means connector 1. Samples without a
@@ -139,7 +140,7 @@ class _Sessions:
                 return connector_id, candidate
         return connector_id, None
 
-    def _named(self, message: ChargerMessage) -> Row[Any] | None:
+    def _named(self, message: ChargerMessage) -> AnyRow | None:
         session = self.by_id.get(message.payload.get("transactionId") or 0)
         return session if session is not None and session.charger_id == message.charger_id else None
 

@@ -9,7 +9,7 @@ from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Any
 
-from sqlalchemy import Connection, Row, update
+from sqlalchemy import Connection, update
 
 from ..domain import authorisation
 from ..domain import transactions as rules
@@ -18,6 +18,7 @@ from ..domain.keys import key
 from ..ocpp import timestamps
 from ..store import bulk, transactions
 from ..store.authorisation import count_active, find_tags
+from ..store.base import AnyRow
 from ..store.models import Command, Transaction
 from . import connector_status
 from .authorize import unknown_tag_status
@@ -125,7 +126,7 @@ def _recognise(conn: Connection, starts: Sequence[_Start]) -> list[_Start]:
     return list(fresh.values())
 
 
-def _begins_anew(s: _Start, known: Row[Any]) -> bool:
+def _begins_anew(s: _Start, known: AnyRow) -> bool:
     """Whether an equal start is another session: its clock restarts at every boot, and the first ended."""
     if s.session_id is not None or known.status == rules.IN_PROGRESS:
         return False
@@ -170,7 +171,7 @@ def _supersede(conn: Connection, fresh: Sequence[_Start]) -> None:
     bulk.update(conn, Transaction.__table__, list(ended.values()))
 
 
-def interrupted(row: Row[Any], flags: set[str]) -> dict[str, Any]:
+def interrupted(row: AnyRow, flags: set[str]) -> dict[str, Any]:
     """An open session closed without its stop: the end and the energy are the last that is known."""
     end = row.meter_last_at or row.effective_start
     energy, odd = rules.energy(row.meter_start_mwh, row.meter_last_mwh, end - row.effective_start)
@@ -185,7 +186,7 @@ def interrupted(row: Row[Any], flags: set[str]) -> dict[str, Any]:
 
 def _link_remote_starts(conn: Connection, fresh: Sequence[_Start], now: datetime) -> None:
     """Find the remote start that caused a session; its sessionId becomes the session's."""
-    by_tag: dict[tuple[int, str], list[Row[Any]]] = defaultdict(list)
+    by_tag: dict[tuple[int, str], list[AnyRow]] = defaultdict(list)
     tagged = [s for s in fresh if s.id_tag]
     if not tagged:
         return

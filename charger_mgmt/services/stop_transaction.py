@@ -8,13 +8,14 @@ from datetime import datetime
 from types import SimpleNamespace
 from typing import Any
 
-from sqlalchemy import Connection, Row
+from sqlalchemy import Connection
 
 from ..domain import authorisation, samples
 from ..domain import transactions as rules
 from ..ocpp import timestamps
 from ..store import bulk, transactions
 from ..store.authorisation import find_tags
+from ..store.base import AnyRow
 from ..store.models import MeterValue, Transaction
 from . import connector_status, inbox
 from .authorize import unknown_tag_status
@@ -130,7 +131,7 @@ def _reconcile(conn: Connection, s: _Stop, by_id: dict[int, Any]) -> Any:
     return by_id.setdefault(fitting[0].id, locked[fitting[0].id])
 
 
-def _fits(s: _Stop, row: Row[Any]) -> bool:
+def _fits(s: _Stop, row: AnyRow) -> bool:
     if row.status != rules.IN_PROGRESS:
         return False
     if s.id_tag is not None and authorisation.tag_key(s.id_tag) != authorisation.tag_key(row.id_tag or ""):
@@ -218,7 +219,7 @@ def _columns(row: dict[str, Any]) -> dict[str, Any]:
     return {name: row[name] for name in _WRITTEN}
 
 
-def _mutable(rows: dict[Any, Row[Any]]) -> dict[Any, Any]:
+def _mutable(rows: dict[Any, AnyRow]) -> dict[Any, Any]:
     """Sessions that a second stop in the same batch sees as the first one left them."""
     return {name: SimpleNamespace(**row._mapping) for name, row in rows.items()}
 

@@ -5,13 +5,14 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, Row
+from sqlalchemy import Connection
 
 from ..domain import status as status_rules
 from ..domain import transactions as rules
 from ..domain.keys import key
 from ..errors import ChargerBusy
 from ..store import bulk, transactions
+from ..store.base import AnyRow
 from ..store.models import Transaction
 from . import connector_status
 from .start_transaction import interrupted
@@ -94,6 +95,6 @@ def interrupt_by_operator(conn: Connection, transaction_id: int) -> None:
         bulk.update(conn, Transaction.__table__, [interrupted(row, {rules.CLOSED_BY_OPERATOR})])
 
 
-def _open(conn: Connection, transaction_id: int) -> Row[Any] | None:
+def _open(conn: Connection, transaction_id: int) -> AnyRow | None:
     row = transactions.by_ids(conn, [transaction_id]).get(transaction_id)
     return row if row is not None and row.status == rules.IN_PROGRESS else None

@@ -71,4 +71,4 @@ def count_active(conn: Connection, tags: Iterable[TagRecord]) -> dict[str, int]:
         .where(Transaction.status == IN_PROGRESS, lowered.in_(keys))
         .group_by(lowered)
     )
-    return dict(counted.tuples().all())
+    return {row[0]: row[1] for row in counted}

@@ -1,9 +1,9 @@
 """The declarative base and the column types that behave alike on MySQL, MariaDB and SQLite."""
 
 from datetime import UTC, datetime
-from typing import Any
+from typing import TYPE_CHECKING, Any, ClassVar, TypeAlias
 
-from sqlalchemy import BigInteger, DateTime, Dialect, Integer, MetaData, String, Text
+from sqlalchemy import BigInteger, DateTime, Dialect, Integer, MetaData, Row, String, Table, Text
 from sqlalchemy.dialects import mysql
 from sqlalchemy.orm import DeclarativeBase
 from sqlalchemy.types import TypeDecorator
@@ -23,6 +23,12 @@ class Base(DeclarativeBase):
             "pk": "pk_%(table_name)s",
         }
     )
+    if TYPE_CHECKING:
+        __table__: ClassVar[Table]
+
+
+#: A row of a query whose columns are read by name.
+AnyRow: TypeAlias = "Row[*tuple[Any, ...]]"
 
 
 class UtcDateTime(TypeDecorator[datetime]):

@@ -56,7 +56,8 @@ def update(conn: Connection, table: Table, rows: Sequence[Mapping[str, Any]]) ->
     mark = _mark(conn)
     columns = [column for column in rows[0] if column != "id"]
     for chunk in _chunks([[row["id"], *(row[c] for c in columns)] for row in rows]):
-        cases, parameters = [], []
+        cases: list[str] = []
+        parameters: list[Any] = []
         whens = f"WHEN {mark} THEN {mark} " * len(chunk)
         for position, column in enumerate(columns, start=1):
             cases.append(f"{_quoted(conn, column)} = CASE id {whens}END")
@@ -104,7 +105,7 @@ def _plain(value: Any) -> Any:
         moment = cut_to_milliseconds(value.astimezone(UTC)).replace(tzinfo=None)
         return moment.isoformat(" ", "microseconds")
     if isinstance(value, dict | list):
-        return json.dumps(value, ensure_ascii=True, default=str)
+        return json.dumps(storable_tree(value), default=str)
     if isinstance(value, str):
         return storable(value)
     return value
@@ -117,6 +118,17 @@ def storable(text: str) -> str:
     except UnicodeEncodeError:
         text = text.encode("utf-8", "backslashreplace").decode()
     return text.replace("\x00", "\\x00") if "\x00" in text else text
+
+
+def storable_tree(value: Any) -> Any:
+    """A JSON value whose every text is storable."""
+    if isinstance(value, str):
+        return storable(value)
+    if isinstance(value, dict):
+        return {storable(str(name)): storable_tree(item) for name, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [storable_tree(item) for item in value]
+    return value
 
 
 def _on_conflict(conn: Connection, assignments: str) -> str:

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from datetime import datetime
-from typing import Any
 
-from sqlalchemy import Connection, Row, select, tuple_
+from sqlalchemy import Connection, select, tuple_
 
 from ..domain.transactions import IN_PROGRESS
+from .base import AnyRow
 from .bulk import distinct
 from .models import Command, Transaction
 
@@ -29,6 +29,7 @@ _COLUMNS = (
     _T.start_timestamp,
     _T.effective_start,
     _T.stop_timestamp,
+    _T.stop_received_at,
     _T.effective_end,
     _T.meter_start_mwh,
     _T.meter_stop_mwh,
@@ -36,11 +37,12 @@ _COLUMNS = (
     _T.meter_last_at,
     _T.energy_mwh,
     _T.reason,
+    _T.stop_id_tag,
     _T.flags,
 )
 
 
-def by_start_keys(conn: Connection, keys: Iterable[bytes]) -> dict[bytes, Row[Any]]:
+def by_start_keys(conn: Connection, keys: Iterable[bytes]) -> dict[bytes, AnyRow]:
     """The newest session of each start key."""
     wanted = distinct(keys)
     if not wanted:
@@ -59,7 +61,7 @@ def ids_by_start_keys(conn: Connection, keys: Iterable[bytes]) -> dict[tuple[byt
 
 def by_sessions(
     conn: Connection, names: Iterable[tuple[int, str]], *, lock: bool = False
-) -> dict[tuple[int, str], Row[Any]]:
+) -> dict[tuple[int, str], AnyRow]:
     """Sessions by (charger row id, sessionId)."""
     wanted = distinct(names)
     if not wanted:
@@ -69,7 +71,7 @@ def by_sessions(
     return {(row.charger_id, row.session_id): row for row in rows}
 
 
-def by_ids(conn: Connection, ids: Iterable[int]) -> dict[int, Row[Any]]:
+def by_ids(conn: Connection, ids: Iterable[int]) -> dict[int, AnyRow]:
     """Sessions by transactionId, locked until the commit."""
     wanted = distinct(ids)
     if not wanted:
@@ -78,9 +80,9 @@ def by_ids(conn: Connection, ids: Iterable[int]) -> dict[int, Row[Any]]:
     return {row.id: row for row in rows}
 
 
-def open_sessions(conn: Connection, charger_ids: Iterable[int]) -> dict[int, list[Row[Any]]]:
+def open_sessions(conn: Connection, charger_ids: Iterable[int]) -> dict[int, list[AnyRow]]:
     """The sessions in progress of each charger, oldest first, locked until the commit."""
-    found: dict[int, list[Row[Any]]] = {}
+    found: dict[int, list[AnyRow]] = {}
     wanted = distinct(charger_ids)
     if wanted:
         rows = conn.execute(
@@ -94,7 +96,7 @@ def open_sessions(conn: Connection, charger_ids: Iterable[int]) -> dict[int, lis
     return found
 
 
-def latest_of(conn: Connection, charger_id: int, limit: int) -> Sequence[Row[Any]]:
+def latest_of(conn: Connection, charger_id: int, limit: int) -> Sequence[AnyRow]:
     """A charger's newest sessions by start."""
     return conn.execute(
         select(*_COLUMNS)
@@ -104,7 +106,7 @@ def latest_of(conn: Connection, charger_id: int, limit: int) -> Sequence[Row[Any
     ).all()
 
 
-def remote_starts(conn: Connection, charger_ids: Iterable[int], since: datetime) -> Sequence[Row[Any]]:
+def remote_starts(conn: Connection, charger_ids: Iterable[int], since: datetime) -> Sequence[AnyRow]:
     """Remote starts that may still cause a StartTransaction, newest first."""
     c = Command.__table__.c
     return conn.execute(

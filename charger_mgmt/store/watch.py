@@ -13,10 +13,9 @@ from .models import Watch
 def database_now(conn: Connection) -> datetime:
     """The database's clock, which all processes share: aware UTC, milliseconds."""
     if conn.dialect.name == "sqlite":
-        value = conn.scalar(select(type_coerce(func.strftime("%Y-%m-%d %H:%M:%f000", "now"), DateTime)))
-    else:
-        value = conn.scalar(text("SELECT UTC_TIMESTAMP(3)"))
-    return value.replace(tzinfo=UTC)
+        now = select(type_coerce(func.strftime("%Y-%m-%d %H:%M:%f000", "now"), DateTime))
+        return conn.execute(now).scalar_one().replace(tzinfo=UTC)
+    return conn.execute(text("SELECT UTC_TIMESTAMP(3)")).scalar_one().replace(tzinfo=UTC)
 
 
 def test_write(conn: Connection) -> None:
