@@ -21,13 +21,18 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from dataclasses import dataclass, field
-from typing import TypeAlias
+from typing import Final, TypeAlias
 
 from . import errors
 from .frames import Call, CallError, CallResult, Ignored, Malformed, MessageId, decode, encode
 
 #: How many expired calls are remembered for their late answers.
-REMEMBERED = 64
+REMEMBERED: Final = 64
+#: A copy of a call is ignored while the first is in hand, but not for longer than this (seconds): if the
+#: first was never answered, its repeat must be.
+COPY_SECONDS: Final = 60.0
+#: How many calls that nobody answered are remembered.
+_MOST_IN_HAND: Final = 256
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,7 +104,7 @@ class Conversation:
         #: When the open call expires (monotonic seconds); None when no call is open.
         self.deadline: float | None = None
         self._expired: OrderedDict[str, str] = OrderedDict()
-        self._in_hand: dict[MessageId, str] = {}
+        self._in_hand: dict[MessageId, tuple[str, float]] = {}
 
     @property
     def waiting(self) -> bool:
@@ -110,14 +115,13 @@ class Conversation:
         """Take one text frame; say what it means. Never raises."""
         frame = decode(text)
         if type(frame) is Call:
-            if self._in_hand.get(frame.id) == text:
+            in_hand = self._in_hand.get(frame.id)
+            if in_hand is not None and in_hand[0] == text and now - in_hand[1] < COPY_SECONDS:
                 return Nothing("a copy of a call that is still in hand")
-            self._in_hand[frame.id] = text
+            self._take_in_hand(frame.id, text, now)
             return CallReceived(frame.id, frame.action, frame.payload, text)
         match frame:
-            case CallResult():
-                return self._answered(str(frame.id), frame)
-            case CallError():
+            case CallResult() | CallError():
                 return self._answered(str(frame.id), frame)
             case Malformed(reply=CallError() as reply):
                 return Reply(encode(reply), frame.reason, frame.action)
@@ -169,6 +173,12 @@ class Conversation:
         if self.deadline is not None:
             self.deadline += seconds
 
+    def _take_in_hand(self, message_id: MessageId, text: str, now: float) -> None:
+        self._in_hand.pop(message_id, None)
+        if len(self._in_hand) >= _MOST_IN_HAND:
+            del self._in_hand[next(iter(self._in_hand))]
+        self._in_hand[message_id] = (text, now)
+
     def _close(self) -> None:
         self._open, self._action, self.deadline = None, "", None
 
@@ -178,6 +188,6 @@ class Conversation:
             self._close()
         elif self._expired.pop(message_id, None) is None:
             return Nothing(f"an answer to {message_id[:64]!r}, which is not open")
-        if type(frame) is CallResult:
-            return ResultReceived(message_id, frame.payload, late)
-        return ErrorReceived(message_id, frame.code, frame.description, frame.details, late)  # type: ignore[union-attr]
+        if isinstance(frame, CallError):
+            return ErrorReceived(message_id, frame.code, frame.description, frame.details, late)
+        return ResultReceived(message_id, frame.payload, late)

@@ -152,7 +152,7 @@ def _transaction_id(value: Any, notes: set[str]) -> int | None:
 
 def _meter(value: Any, notes: set[str]) -> int | Decimal | None:
     number = _number(value, notes)
-    if number is None or abs(number) > LARGEST_METER:
+    if number is None or not -LARGEST_METER <= number <= LARGEST_METER:
         return None
     if isinstance(number, Decimal):
         notes.add(odd.FRACTIONAL_METER)
