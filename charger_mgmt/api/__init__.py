@@ -4,7 +4,18 @@ from flask import Blueprint, Flask
 
 from ..extensions import jwt
 from ..services.accounts import LoginThrottle
-from . import auth, health, problems, tokens
+from . import (
+    auth,
+    chargers,
+    commands,
+    health,
+    inbox,
+    openapi,
+    problems,
+    tags,
+    tokens,
+    transactions,
+)
 
 
 def register(app: Flask) -> None:
@@ -14,7 +25,7 @@ def register(app: Flask) -> None:
     app.extensions["login_throttle"] = LoginThrottle()
     api = Blueprint("api", __name__, url_prefix="/api")
     api.before_request(tokens.require_token)
-    for noun in (auth,):
+    for noun in (auth, chargers, commands, transactions, tags, inbox, openapi):
         api.register_blueprint(noun.blueprint)
     app.register_blueprint(api)
     app.register_blueprint(health.blueprint)

@@ -83,8 +83,11 @@ class Fields:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        if kind is not None:
-            return
+        if kind is None:
+            self.check()
+
+    def check(self) -> None:
+        """Raise InvalidInput for all that was wrong so far, fields nobody asked for included."""
         for name in self.values.keys() - self._asked:
             self._errors[name[:100]] = f"is not known here; known: {', '.join(sorted(self._asked)) or 'none'}"
         if self._errors:

@@ -20,6 +20,7 @@ from werkzeug.exceptions import HTTPException, MethodNotAllowed
 
 from .. import errors
 from ..services import accounts
+from .replies import command_href, command_link
 
 log = logging.getLogger(__name__)
 
@@ -75,6 +76,9 @@ def _domain_error(error: Exception) -> Response:
     headers: dict[str, str] = {}
     if isinstance(error, errors.InvalidInput):
         members["errors"] = [{"field": field, "message": text} for field, text in error.errors.items()]
+    if isinstance(error, errors.ChargerManagementError) and error.command is not None:
+        members["command"] = {"commandId": error.command[1], "href": command_href(*error.command)}
+        headers |= command_link(*error.command)
     if isinstance(error, accounts.TooManyAttempts):
         headers["Retry-After"] = str(error.retry_after)
     if isinstance(error, accounts.LoginRefused):
@@ -82,7 +86,7 @@ def _domain_error(error: Exception) -> Response:
     if status == 503:
         headers["Retry-After"] = str(RETRY_AFTER)
         log.warning("The database is away: %s", error.__cause__ or error)
-        return problem(status, code, str(errors.DatabaseAway()), headers=headers)
+        return problem(status, code, "The database is away; try again soon.", headers=headers)
     if isinstance(error, errors.ChargerGone) and not error.sent:
         status, code = STATUS[errors.ChargerOffline]
     return problem(status, code, str(error), headers=headers, **members)

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import logging
 import uuid
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Any, Protocol
@@ -155,7 +155,7 @@ def queue(
         requested_by=requested_by,
         process_id=central.process_id,
         created_at=now,
-        connector_id=payload.get("connectorId"),
+        connector_id=_storable_connector(payload.get("connectorId")),
         id_tag=id_tag,
         session_id=session_id,
     )
@@ -190,6 +190,21 @@ def find(engine: Engine, identity: str, command_id: int) -> Row[Any]:
     if row is None or row.charger_id != charger.id:
         raise NotFound(f"Charger {identity!r} has no command {command_id}.")
     return row
+
+
+def listed(
+    engine: Engine,
+    identity: str,
+    *,
+    state: str | None,
+    action: str | None,
+    before: int | None,
+    limit: int,
+) -> Sequence[Row[Any]]:
+    """A charger's commands, newest first. Raises NotFound."""
+    with reading(engine) as conn:
+        charger = find_charger(conn, identity)
+        return commands.of_charger(conn, charger.id, state=state, action=action, before=before, limit=limit)
 
 
 def put_right(central: Central) -> None:
@@ -303,6 +318,11 @@ def _write(conn: Connection, command: Queued, state: str, values: dict[str, Any]
 
 def _of_error(error: CallErrored) -> dict[str, Any]:
     return {"error_code": storable(error.code)[:64], "error_description": storable(error.description)[:1000]}
+
+
+def _storable_connector(connector_id: Any) -> int | None:
+    """The connector of a command; what no charger has (it is sent all the same) is not kept."""
+    return connector_id if type(connector_id) is int and 0 <= connector_id < 2**31 else None
 
 
 def _sets_password(action: str, payload: dict[str, Any]) -> bool:

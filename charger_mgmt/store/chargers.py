@@ -13,7 +13,7 @@ from .models import Charger, ChargerEvent, Connector, Inbox, StatusChange, Trans
 
 _C = Charger.__table__.c
 #: What a list shows of each charger.
-LISTED = (
+LISTED: tuple[Any, ...] = (
     _C.identity,
     _C.status,
     _C.has_fault,
@@ -31,6 +31,8 @@ LISTED = (
     _C.latitude,
     _C.longitude,
 )
+_T = Transaction.__table__.c
+_OPEN: tuple[Any, ...] = (_T.id, _T.connector_id, _T.session_id, _T.id_tag, _T.effective_start)
 #: Where `q` looks.
 _SEARCHED = (_C.identity, _C.name, _C.city, _C.vendor, _C.model)
 
@@ -85,11 +87,8 @@ def connectors(conn: Connection, charger_id: int) -> Sequence[Row[Any]]:
 
 def open_transactions(conn: Connection, charger_id: int) -> Sequence[Row[Any]]:
     """`id, connector_id, session_id, id_tag, effective_start` of the sessions in progress."""
-    c = Transaction.__table__.c
     return conn.execute(
-        select(c.id, c.connector_id, c.session_id, c.id_tag, c.effective_start)
-        .where(c.status == IN_PROGRESS, c.charger_id == charger_id)
-        .order_by(c.id)
+        select(*_OPEN).where(_T.status == IN_PROGRESS, _T.charger_id == charger_id).order_by(_T.id)
     ).all()
 
 

@@ -9,7 +9,8 @@ from sqlalchemy import Connection, Row, func, insert, select, update
 
 from .models import User
 
-_USER = select(User.id, User.username, User.password_hash, User.active)
+_COLUMNS: tuple[Any, ...] = (User.id, User.username, User.password_hash, User.active)
+_USER = select(*_COLUMNS)
 
 
 def by_name(conn: Connection, username: str) -> Row[Any] | None:

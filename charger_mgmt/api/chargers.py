@@ -1,0 +1,130 @@
+"""Chargers: /api/chargers."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+from urllib.parse import quote
+
+from flask import Blueprint, Response
+
+from ..domain.status import SUMMARIES
+from ..extensions import db
+from ..ocpp import identities
+from ..services import chargers
+from . import shapes
+from .central import central
+from .parsing import Fields, body, query
+from .replies import page, read_cursor, reply
+
+blueprint = Blueprint("chargers", __name__, url_prefix="/chargers")
+_COUNTRY = re.compile(r"[A-Z]{2}")
+_PLACE = {
+    "name": ("name", 255),
+    "address": ("address", 255),
+    "city": ("city", 255),
+    "postalCode": ("postal_code", 32),
+}
+
+
+@blueprint.get("")
+def list_chargers() -> Response:
+    with query() as given:
+        limit = given.whole("limit", default=None, least=1, most=10_000)
+        filters = {
+            "status": given.choice("status", SUMMARIES, default=None),
+            "has_fault": given.flag("hasFault", default=None),
+            "connected": given.flag("connected", default=None),
+            "q": given.text("q", default=None),
+        }
+        cursor = given.text("cursor", default=None, longest=1000)
+    (after,) = read_cursor(cursor, str) or (None,)
+    rows = chargers.listed(db.engine, **filters, after=after, limit=limit and limit + 1)
+    return page(rows, limit, shapes.charger_summary, lambda row: (row.identity,))
+
+
+@blueprint.post("")
+def create_charger() -> Response:
+    with body() as given:
+        identity = _identity(given)
+        changes = _changes(given)
+    details = chargers.create(db.engine, identity, changes)
+    location = {"Location": f"/api/chargers/{quote(identity, safe='')}"}
+    return reply(shapes.charger_details(details), 201, location)
+
+
+@blueprint.get("/<charger_id>")
+def show_charger(charger_id: str) -> Response:
+    with query():
+        pass
+    return reply(shapes.charger_details(chargers.details(db.engine, charger_id)))
+
+
+@blueprint.patch("/<charger_id>")
+def change_charger(charger_id: str) -> Response:
+    with body() as given:
+        changes = _changes(given)
+    return reply(shapes.charger_details(chargers.change(central(), db.engine, charger_id, changes)))
+
+
+@blueprint.get("/<charger_id>/status-history")
+def list_status_changes(charger_id: str) -> Response:
+    with query() as given:
+        connector_id = given.whole("connectorId", default=None)
+        limit, before = _page_of_ids(given)
+    rows = chargers.status_history(
+        db.engine, charger_id, connector_id=connector_id, before=before, limit=limit + 1
+    )
+    return page(rows, limit, shapes.status_change, lambda row: (row.id,))
+
+
+@blueprint.get("/<charger_id>/events")
+def list_events(charger_id: str) -> Response:
+    with query() as given:
+        kind = given.text("kind", default=None, longest=48)
+        limit, before = _page_of_ids(given)
+    rows = chargers.events(db.engine, charger_id, kind=kind, before=before, limit=limit + 1)
+    return page(rows, limit, shapes.event, lambda row: (row.id,))
+
+
+def _page_of_ids(given: Fields) -> tuple[int, int | None]:
+    limit = given.whole("limit", default=100, least=1, most=1000)
+    (before,) = read_cursor(given.text("cursor", default=None, longest=1000), int) or (None,)
+    return limit, before
+
+
+def _identity(given: Fields) -> Any:
+    """The body's chargerId, a string or a JSON integer, as the identity that it stands for."""
+    if not given.has("chargerId"):
+        return given.wrong("chargerId", "is missing")
+    value = given.values["chargerId"]
+    try:
+        return identities.from_json(value)
+    except ValueError as error:
+        return given.wrong("chargerId", str(error))
+
+
+def _changes(given: Fields) -> dict[str, Any]:
+    """The columns that a body names, and `password`; what it does not name stays as it is."""
+    changes: dict[str, Any] = {}
+    for name, (column, longest) in _PLACE.items():
+        if given.has(name):
+            changes[column] = given.text(name, longest=longest, null=True)
+    if given.has("country"):
+        changes["country"] = country = given.text("country", null=True)
+        if country is not None and not _COUNTRY.fullmatch(country):
+            given.wrong("country", "must be an ISO 3166 code of two capital letters")
+    for name, limit in (("latitude", 90), ("longitude", 180)):
+        if given.has(name):
+            degrees = given.number(name, least=-limit, most=limit, null=True)
+            changes[name] = None if degrees is None else float(round(degrees, 6))
+    if given.has("password"):
+        changes["password"] = given.text("password", null=True)
+    for name, column in (
+        ("approved", "approved"),
+        ("allowMissingSubprotocol", "allow_missing_subprotocol"),
+        ("automaticCalls", "automatic_calls"),
+    ):
+        if given.has(name):
+            changes[column] = given.flag(name)
+    return changes
