@@ -1,0 +1,111 @@
+# What one does with this project. `make help` explains itself.
+
+PYTHON ?= python3
+PORT ?= 8080
+HOST ?= 127.0.0.1
+export HOST PORT
+
+BIN := .venv/bin
+PIP := $(BIN)/python -m pip --disable-pip-version-check -q install
+FLASK := $(BIN)/python -m flask
+# Where a browser or a charger on this machine finds a server that listens everywhere.
+WHERE := $(if $(filter 0.0.0.0 ::,$(HOST)),127.0.0.1,$(HOST)):$(PORT)
+
+# How to become root without being asked for a password; empty when we are root, "false" when we may not.
+AS_ROOT = $$(if [ "$$(id -u)" = 0 ]; then :; elif sudo -n true 2>/dev/null; then echo "sudo -n"; else echo false; fi)
+APT := env DEBIAN_FRONTEND=noninteractive apt-get -qq -o Dpkg::Use-Pty=0
+
+.DEFAULT_GOAL := help
+.NOTPARALLEL:
+.PHONY: help run test test-fast check format clean venv venv-dev database admin python tools peers
+
+help:  ## Show this list
+	@echo "Usage: make <what>"; echo
+	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  \1|\2/p' Makefile | while IFS='|' read -r name text; do \
+	    printf '%-13s %s\n' "$$name" "$$text"; done
+	@echo; echo "Settings come from the environment (HOST, PORT, DATABASE_URL, ...); README.md lists them."
+
+run: venv database admin  ## Start the system on http://127.0.0.1:8080 (installs what it needs into .venv)
+	@printf '%s\n' "" \
+	  "  Chargers (OCPP 1.6J)   ws://$(WHERE)/ocpp/<identity>" \
+	  "  Chargers (flat JSON)   ws://$(WHERE)/ocpp" \
+	  "  REST API               http://$(WHERE)/api    (is it ready? http://$(WHERE)/health/ready)" \
+	  "" \
+	  "  Log in:      curl -s http://$(WHERE)/api/auth/login -H 'Content-Type: application/json' \\" \
+	  "                 -d '{\"username\": \"$${ADMIN_USERNAME:-admin}\", \"password\": \"<password>\"}'" \
+	  "  Simulate:    $(FLASK) simulate --chargers 10 --url ws://$(WHERE)/ocpp    (in a second terminal)" \
+	  "  Stop:        Ctrl-C" ""
+	@exec $(BIN)/python -m gunicorn -c gunicorn.conf.py wsgi:app
+
+test: tools venv-dev peers  ## Run every test, on SQLite and on MariaDB, over real sockets
+	@$(BIN)/python -m pytest $(ARGS)
+
+test-fast: venv-dev  ## Run the tests that need no server (in memory, on SQLite)
+	@$(BIN)/python -m pytest -m "not wire and not mariadb and not peer" $(ARGS)
+
+check: venv-dev  ## Check style and types, as CI does
+	@$(BIN)/python -m ruff check .
+	@$(BIN)/python -m ruff format --check .
+	@$(BIN)/python -m mypy
+
+format: venv-dev  ## Put the code into its standard form
+	@$(BIN)/python -m ruff check --fix .
+	@$(BIN)/python -m ruff format .
+
+clean:  ## Remove what was installed and cached here; the data in instance/ stays
+	rm -rf .venv .pytest_cache .mypy_cache .ruff_cache .hypothesis build tests/peers/node_modules
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+# The steps
+
+python:
+	@command -v $(PYTHON) >/dev/null || { \
+	    echo "Python 3.11 or newer is needed. On Debian or Ubuntu: sudo apt-get install python3 python3-venv"; exit 1; }
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { \
+	    echo "Python 3.11 or newer is needed; $(PYTHON) is $$($(PYTHON) -V 2>&1)." \
+	         "Name another one: make PYTHON=python3.12 ..."; exit 1; }
+
+.venv/pyvenv.cfg: | python
+	@$(PYTHON) -c 'import ensurepip, venv' 2>/dev/null || { \
+	    echo "Python's venv module is missing. On Debian or Ubuntu: sudo apt-get install python3-venv"; exit 1; }
+	@echo "Making a virtual environment in .venv ..."
+	@$(PYTHON) -m venv .venv || { rm -rf .venv; exit 1; }
+
+# A copy of what was installed tells whether it has changed since.
+venv: .venv/pyvenv.cfg
+	@cmp -s requirements.txt .venv/installed.txt || { \
+	    echo "Installing the requirements ..." && $(PIP) -r requirements.txt && cp requirements.txt .venv/installed.txt; }
+
+venv-dev: venv
+	@cat requirements.txt requirements-dev.txt | cmp -s - .venv/installed-dev.txt || { \
+	    echo "Installing what the tests need ..." && $(PIP) -r requirements-dev.txt && \
+	    cat requirements.txt requirements-dev.txt > .venv/installed-dev.txt; }
+
+database: venv
+	@$(FLASK) db upgrade
+
+admin: database
+	@$(FLASK) user create-first
+
+# System packages, only those whose programs are missing. The -core packages hold the database server
+# without starting one.
+tools:
+	@missing=""; \
+	$(PYTHON) -c 'import ensurepip, venv' 2>/dev/null || missing="$$missing python3-venv"; \
+	PATH="$$PATH:/usr/sbin:/usr/local/sbin" command -v mariadbd >/dev/null || missing="$$missing mariadb-server-core mariadb-client-core"; \
+	command -v node >/dev/null || missing="$$missing nodejs"; \
+	command -v npm >/dev/null || missing="$$missing npm"; \
+	[ -n "$$missing" ] || exit 0; \
+	as_root="$(AS_ROOT)"; \
+	if [ "$$as_root" = false ] || ! command -v apt-get >/dev/null; then \
+	    echo "The tests need programs that are missing, and installing them takes root's rights. On Debian or Ubuntu:"; \
+	    echo "    sudo apt-get install$$missing"; exit 1; \
+	fi; \
+	echo "Installing$$missing ..."; \
+	$$as_root $(APT) update && $$as_root $(APT) install -y --no-install-recommends $$missing
+
+# Other people's OCPP software that the tests drive the system with.
+peers: tools
+	@cd tests/peers && { cmp -s package-lock.json node_modules/installed.json || { \
+	    echo "Installing the npm packages of the peer tests ..." && \
+	    npm ci --no-audit --no-fund --loglevel=error && cp package-lock.json node_modules/installed.json; }; }

@@ -1,0 +1,145 @@
+"""The configuration: what works on a laptop by itself, and what is refused with words that help."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+
+import config
+from charger_mgmt.errors import ConfigurationError
+
+from .support.settings import variables
+
+ROOT = Path(config.__file__).parent
+SECRET = "s" * 40
+PRODUCTION = {"APP_ENV": "production", "JWT_SECRET_KEY": SECRET, "DATABASE_URL": "mysql://u:p@db/chargers"}
+
+
+def test_a_laptop_needs_no_settings() -> None:
+    settings = config.load({})
+    assert settings["SQLALCHEMY_DATABASE_URI"].startswith("sqlite:///")
+    assert (settings["HOST"], settings["PORT"]) == ("127.0.0.1", 8080)
+    assert (settings["HEARTBEAT_INTERVAL"], settings["HEARTBEAT_TIMEOUT"]) == (300, 330)
+    assert settings["CHARGER_ONBOARDING"] == "open"
+
+
+def test_a_laptop_keeps_its_secret_over_a_restart() -> None:
+    assert config.load({})["JWT_SECRET_KEY"] == config.load({})["JWT_SECRET_KEY"]
+
+
+def test_an_empty_variable_is_an_unset_one() -> None:
+    assert config.load({"PORT": "", "HEARTBEAT_INTERVAL": "  "})["PORT"] == 8080
+
+
+def test_values_come_in_their_types() -> None:
+    settings = config.load(
+        {"PORT": "9000", "SWEEP_INTERVAL": "0.5", "AUTOMATIC_CALLS": "off", "ACCESS_TOKEN_SECONDS": "600"}
+    )
+    assert settings["PORT"] == 9000
+    assert settings["SWEEP_INTERVAL"] == 0.5
+    assert settings["AUTOMATIC_CALLS"] is False
+    assert settings["JWT_ACCESS_TOKEN_EXPIRES"] == timedelta(minutes=10)
+
+
+@pytest.mark.parametrize(
+    ("environ", "named"),
+    [
+        ({"PORT": "http"}, "PORT"),
+        ({"PORT": "70000"}, "PORT"),
+        ({"SWEEP_INTERVAL": "nan"}, "SWEEP_INTERVAL"),
+        ({"SWEEP_INTERVAL": "inf"}, "SWEEP_INTERVAL"),
+        ({"AUTOMATIC_CALLS": "maybe"}, "AUTOMATIC_CALLS"),
+        ({"CHARGER_ONBOARDING": "everyone"}, "CHARGER_ONBOARDING"),
+        ({"APP_ENV": "prod"}, "APP_ENV"),
+        ({"LOG_LEVEL": "loud"}, "LOG_LEVEL"),
+        ({"JWT_SECRET_KEY": "too short"}, "JWT_SECRET_KEY"),
+        ({"DATABASE_URL": "not a url"}, "DATABASE_URL"),
+        ({"DATABASE_URL": "postgresql://u@h/d"}, "DATABASE_URL"),
+        ({"DATABASE_URL": "mysql://u@h"}, "DATABASE_URL"),
+        ({"JAWSDB_URL": "mysql://u@h"}, "JAWSDB_URL"),
+        ({"WEB_CONCURRENCY": "2"}, "WEB_CONCURRENCY"),
+    ],
+)
+def test_what_cannot_work_is_refused_by_name(environ: dict[str, str], named: str) -> None:
+    with pytest.raises(ConfigurationError, match=named):
+        config.load(environ)
+
+
+def test_a_limit_that_a_punctual_charger_would_miss_is_refused() -> None:
+    with pytest.raises(ConfigurationError, match="HEARTBEAT_TIMEOUT=300"):
+        config.load({"HEARTBEAT_INTERVAL": "300", "HEARTBEAT_TIMEOUT": "300"})
+
+
+@pytest.mark.parametrize("missing", ["JWT_SECRET_KEY", "DATABASE_URL"])
+def test_production_does_not_start_without(missing: str) -> None:
+    with pytest.raises(ConfigurationError, match=missing):
+        config.load({key: value for key, value in PRODUCTION.items() if key != missing})
+
+
+def test_production_asks_an_operator_before_a_new_charger_may_charge() -> None:
+    assert config.load(PRODUCTION)["CHARGER_ONBOARDING"] == "approve"
+
+
+@pytest.mark.parametrize(
+    ("given", "used"),
+    [
+        ("mysql://u:p@host/db", "mysql+pymysql://u:p@host/db?charset=utf8mb4"),
+        ("mysql2://u:p@host/db", None),
+        ("mysql://u:p@host/db?reconnect=true", "mysql+pymysql://u:p@host/db?charset=utf8mb4"),
+        (
+            "mysql://u:p%40ss@host:3307/db?charset=latin1",
+            "mysql+pymysql://u:p%40ss@host:3307/db?charset=utf8mb4",
+        ),
+        ("mariadb://u:p@host/db", "mysql+pymysql://u:p@host/db?charset=utf8mb4"),
+        ("sqlite:////var/lib/chargers.sqlite3", "sqlite:////var/lib/chargers.sqlite3"),
+    ],
+)
+def test_database_urls_of_platforms_are_understood(given: str, used: str | None) -> None:
+    if used is None:
+        with pytest.raises(ConfigurationError):
+            config.load({"DATABASE_URL": given})
+    else:
+        assert config.load({"DATABASE_URL": given})["SQLALCHEMY_DATABASE_URI"] == used
+
+
+@pytest.mark.parametrize("name", config.DATABASE_VARIABLES)
+def test_platforms_may_name_their_database_differently(name: str) -> None:
+    assert "host/db" in config.load({name: "mysql://u:p@host/db"})["SQLALCHEMY_DATABASE_URI"]
+
+
+def test_the_password_of_a_refused_url_is_not_shown() -> None:
+    with pytest.raises(ConfigurationError) as refusal:
+        config.load({"DATABASE_URL": "postgresql://user:hunter2@host/db"})
+    assert "hunter2" not in str(refusal.value)
+
+
+def test_the_readme_lists_every_variable() -> None:
+    readme = (ROOT / "README.md").read_text()
+    assert [name for name in sorted(variables()) if f"`{name}`" not in readme] == []
+
+
+@pytest.mark.parametrize(
+    "command",
+    [["-m", "gunicorn", "-c", "gunicorn.conf.py", "wsgi:app"], ["-m", "flask", "db", "upgrade"]],
+    ids=["gunicorn", "flask"],
+)
+def test_a_wrong_setting_ends_a_command_with_one_line(command: list[str]) -> None:
+    done = subprocess.run(
+        [sys.executable, *command],
+        cwd=ROOT,
+        env={"PATH": os.environ["PATH"], "HEARTBEAT_INTERVAL": "soon"},
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert done.returncode != 0
+    said = (done.stdout + done.stderr).strip().splitlines()
+    assert said == [
+        "Configuration: HEARTBEAT_INTERVAL='soon' is not a number. Example: HEARTBEAT_INTERVAL=300"
+    ]

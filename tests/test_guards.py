@@ -1,0 +1,151 @@
+"""The rules of docs/architecture.md that can be read from the source itself."""
+
+from __future__ import annotations
+
+import ast
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[1]
+PACKAGE = ROOT / "charger_mgmt"
+SOURCES = sorted(PACKAGE.rglob("*.py"))
+EVERYTHING = {path.stem if path.is_file() else path.name for path in PACKAGE.iterdir()} - {
+    "__init__",
+    "__pycache__",
+}
+
+#: room → what of ours it may import, besides itself.
+MAY_IMPORT = {
+    "ocpp": set(),
+    "domain": {"ocpp"},
+    "store": {"ocpp", "domain", "errors", "clock"},
+    "live": {"ocpp", "errors", "clock"},
+    "services": {"ocpp", "domain", "store", "live", "errors", "clock"},
+    "gateway": EVERYTHING - {"api", "cli"},
+    "api": EVERYTHING - {"gateway", "cli"},
+}
+#: What a pure room may import from outside, beside the standard library.
+PURE = {"ocpp": {"msgspec", "jsonschema_rs"}, "domain": set()}
+#: Modules of the standard library that reach out of the process or read a clock.
+IMPURE = {
+    "asyncio", "http", "logging", "multiprocessing", "os", "random", "secrets", "select", "selectors", "signal",
+    "socket", "sqlite3", "ssl", "subprocess", "threading", "time", "urllib",
+}  # fmt: skip
+
+
+def room_of(path: Path) -> str:
+    """The room, or the name of a module that stands beside the rooms."""
+    first = path.relative_to(PACKAGE).parts[0]
+    return first.removesuffix(".py")
+
+
+def sources_of(room: str) -> list[Path]:
+    return [path for path in SOURCES if room_of(path) == room]
+
+
+def imports(path: Path) -> Iterator[tuple[int, str]]:
+    """(line, dotted absolute name) of every import, also those inside functions and for types only."""
+    package = ["charger_mgmt", *path.relative_to(PACKAGE).parts[:-1]]
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Import):
+            for name in node.names:
+                yield node.lineno, name.name
+        elif isinstance(node, ast.ImportFrom):
+            base = package[: len(package) - node.level + 1] if node.level else []
+            module = ".".join([*base, *([node.module] if node.module else [])])
+            for name in node.names:
+                yield node.lineno, f"{module}.{name.name}"
+
+
+def where(path: Path, line: int, what: str) -> str:
+    return f"{path.relative_to(ROOT)}:{line} {what}"
+
+
+@pytest.mark.parametrize("room", MAY_IMPORT)
+def test_rooms_import_in_one_direction(room: str) -> None:
+    allowed = MAY_IMPORT[room] | {room}
+    wrong = [
+        where(path, line, name)
+        for path in sources_of(room)
+        for line, name in imports(path)
+        if name.startswith("charger_mgmt.") and name.split(".")[1] not in allowed
+    ]
+    assert wrong == []
+
+
+@pytest.mark.parametrize("room", PURE)
+def test_pure_rooms_import_nothing_that_reaches_out(room: str) -> None:
+    allowed = (set(sys.stdlib_module_names) - IMPURE) | PURE[room] | {"charger_mgmt"}
+    wrong = [
+        where(path, line, name)
+        for path in sources_of(room)
+        for line, name in imports(path)
+        if name.partition(".")[0] not in allowed
+    ]
+    assert wrong == []
+
+
+@pytest.mark.parametrize("room", PURE)
+def test_pure_rooms_take_now_as_an_argument(room: str) -> None:
+    wrong = [
+        where(path, node.lineno, ast.unparse(node))
+        for path in sources_of(room)
+        for node in ast.walk(ast.parse(path.read_text()))
+        if isinstance(node, ast.Call)
+        and isinstance(node.func, ast.Attribute)
+        and node.func.attr in ("now", "utcnow", "today", "monotonic")
+    ]
+    assert wrong == []
+
+
+def test_only_the_clock_reads_the_time_of_day() -> None:
+    wrong = [
+        where(path, node.lineno, ast.unparse(node))
+        for path in SOURCES
+        if room_of(path) != "clock"
+        for node in ast.walk(ast.parse(path.read_text()))
+        if isinstance(node, ast.Call)
+        and ast.unparse(node.func) in ("datetime.now", "datetime.utcnow", "time.time")
+    ]
+    assert wrong == []
+
+
+def test_the_store_never_commits() -> None:
+    wrong = [
+        where(path, node.lineno, ast.unparse(node))
+        for path in sources_of("store")
+        for node in ast.walk(ast.parse(path.read_text()))
+        if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.func.attr == "commit"
+    ]
+    assert wrong == []
+
+
+def test_migrations_do_not_depend_on_the_application() -> None:
+    """A migration says what was true when it was written; the models move on."""
+    for path in (ROOT / "migrations" / "versions").glob("*.py"):
+        assert "charger_mgmt" not in path.read_text(), path
+
+
+def test_every_source_file_says_what_it_is() -> None:
+    files = [
+        *SOURCES,
+        *(ROOT / "tests").rglob("*.py"),
+        *(ROOT / "migrations").rglob("*.py"),
+        *ROOT.glob("*.py"),
+    ]
+    ours = [path for path in files if "node_modules" not in path.parts]
+    undocumented = [str(path.relative_to(ROOT)) for path in ours if _has_code_without_docstring(path)]
+    assert undocumented == []
+
+
+def test_no_file_is_named_after_nothing() -> None:
+    vague = {"utils.py", "util.py", "helpers.py", "helper.py", "misc.py", "common.py", "manager.py"}
+    assert [path for path in SOURCES if path.name in vague] == []
+
+
+def _has_code_without_docstring(path: Path) -> bool:
+    module = ast.parse(path.read_text())
+    return bool(module.body) and ast.get_docstring(module) is None
