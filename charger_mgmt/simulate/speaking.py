@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 from collections import deque
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
@@ -25,9 +24,9 @@ from .transport import (
 class _Waiting:
     """The call that is open, until its answer or the end of the connection."""
 
-    def __init__(self, key: str) -> None:
+    def __init__(self, key: str, done: Any) -> None:
         self.key = key
-        self.done = threading.Event()
+        self.done = done
         self.answer: dict[str, Any] | None = None
         self.error: tuple[str, str] | None = None
 
@@ -69,11 +68,13 @@ class SpeakingCharger:
         #: What came in and belonged to no open call: late answers, broken frames.
         self.unexpected: list[Any] = []
         self._stays_offline = False
-        self._turn = threading.RLock()
-        self._turn_holder: int | None = None
+        self._turn = transport.primitives.RLock()
+        self._turn_taken = False
         self._waiting: _Waiting | None = None
         self._chores: deque[Callable[[], Any]] = deque()
-        self._doing_chores = threading.Lock()
+        self._doing_chores = transport.primitives.Lock()
+        self._at_rest = transport.primitives.Event()
+        self._at_rest.set()
 
     # The connection
 
@@ -194,7 +195,7 @@ class SpeakingCharger:
         if not self.online:
             raise Offline(f"{self.identity} is offline")
         key, text = self._encoded(message)
-        waiting = _Waiting(key)
+        waiting = _Waiting(key, self.transport.primitives.Event())
         self._waiting = waiting
         try:
             self.ledger.sent(message)
@@ -233,13 +234,13 @@ class SpeakingCharger:
     def _holding_turn(self) -> Iterator[None]:
         """One call at a time (OCPP-J section 4.1.1); what was put off meanwhile comes after."""
         with self._turn:
-            outermost = self._turn_holder is None
-            self._turn_holder = threading.get_ident()
+            outermost = not self._turn_taken
+            self._turn_taken = True
             try:
                 yield
             finally:
                 if outermost:
-                    self._turn_holder = None
+                    self._turn_taken = False
         if outermost and self.transport.synchronous:
             self._does_chores()
 
@@ -247,10 +248,11 @@ class SpeakingCharger:
 
     def _puts_off(self, chore: Callable[[], Any]) -> None:
         """Do it once the answer is out, apart from the receiving: it may make calls of its own."""
+        self._at_rest.clear()
         self._chores.append(chore)
         if not self.transport.synchronous:
             self.transport.later(self._does_chores)
-        elif self._turn_holder is None:
+        elif not self._turn_taken:
             self._does_chores()
 
     def _does_chores(self) -> None:
@@ -261,4 +263,10 @@ class SpeakingCharger:
                     with suppress(ChargerSideError):
                         self._chores.popleft()()
             finally:
+                if not self._chores:
+                    self._at_rest.set()
                 self._doing_chores.release()
+
+    def rests(self, within: float = 10.0) -> bool:
+        """Wait until everything that the central system's calls have caused is done; False: it was not."""
+        return bool(self._at_rest.wait(within))

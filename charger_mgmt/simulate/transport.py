@@ -63,11 +63,21 @@ class Receiver(Protocol):
         """The connection ended from the other side; 1006: without a close frame."""
 
 
+class Primitives(Protocol):
+    """What the charger uses of `threading`."""
+
+    Event: Callable[[], Any]
+    Lock: Callable[[], Any]
+    RLock: Callable[[], Any]
+
+
 class Transport(Protocol):
     """A connection that can be opened again after it ended."""
 
     #: Whatever `send` causes has happened when it returns: there is nothing to wait for.
     synchronous: bool
+    #: What the charger waits and locks with: `threading`, or something that has the same names.
+    primitives: Primitives
 
     def open(self, receiver: Receiver) -> None:
         """Connect. Raises HandshakeRefused or ConnectionLost."""

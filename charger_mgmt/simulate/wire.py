@@ -54,6 +54,7 @@ class WireTransport:
     """
 
     synchronous = False
+    primitives: Any = threading
 
     def __init__(
         self,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import threading
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -32,6 +33,7 @@ class ObedientCentralSystem:
     """A transport whose far end is here. Answers every call, unless a test decides otherwise."""
 
     synchronous = True
+    primitives = threading
 
     def __init__(self) -> None:
         self.charger: Receiver | None = None

@@ -1,6 +1,7 @@
 """The flat charger: plain objects, answers in order, the same queue."""
 
 import json
+import threading
 from datetime import UTC, datetime
 
 import pytest
@@ -13,6 +14,7 @@ class FlatCentralSystem:
     """A transport whose far end is here."""
 
     synchronous = True
+    primitives = threading
 
     def __init__(self) -> None:
         self.charger: Receiver | None = None
