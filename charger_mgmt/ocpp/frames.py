@@ -14,7 +14,7 @@ import json
 import re
 from dataclasses import dataclass, field
 from decimal import Decimal, InvalidOperation
-from typing import Any, TypeAlias
+from typing import Any, Final, TypeAlias
 
 import msgspec
 
@@ -76,6 +76,8 @@ class Ignored:
 Frame: TypeAlias = Call | CallResult | CallError | Malformed | Ignored
 
 CALL, CALLRESULT, CALLERROR = 2, 3, 4
+#: What may stand around a frame without being part of it.
+BLANKS: Final = "\ufeff\x00 \t\r\n"
 
 _decoder = msgspec.json.Decoder(float_hook=Decimal)
 _encode = msgspec.json.Encoder(decimal_format="number").encode
@@ -109,30 +111,63 @@ def encode(frame: Call | CallResult | CallError) -> str:
     parts: list[Any]
     match frame:
         case CallResult():
-            parts = [CALLRESULT, frame.id, _without_none(frame.payload)]
+            parts = [CALLRESULT, frame.id, frame.payload]
         case Call():
-            parts = [CALL, frame.id, frame.action, _without_none(frame.payload)]
+            parts = [CALL, frame.id, frame.action, frame.payload]
         case CallError():
-            parts = [CALLERROR, frame.id, frame.code, frame.description, _without_none(frame.details)]
+            parts = [CALLERROR, frame.id, frame.code, frame.description, frame.details]
+    return to_text(parts)
+
+
+def read_json(text: str) -> Any:
+    """The value of JSON text; fractions as Decimal. Raises ValueError, whatever is wrong with the text.
+
+    Reads a little more than JSON: NaN and numbers beyond all reason count as null, control characters may
+    stand in texts, and lone surrogates, which UTF-8 cannot carry, are replaced.
+    """
     try:
-        return _encode(parts).decode()
+        return _decoder.decode(text)
+    except _NOT_JSON:
+        pass
+    try:
+        return _whole_text(
+            json.loads(
+                text.strip(BLANKS),
+                strict=False,
+                parse_float=_fraction,
+                parse_int=_whole,
+                parse_constant=lambda _: None,
+            )
+        )
+    except _NOT_JSON as error:
+        raise ValueError(f"not JSON: {error}"[:200]) from None
+
+
+def to_text(value: Any) -> str:
+    """Compact JSON text without nulls; lone surrogates are replaced."""
+    value = _without_none(value)
+    try:
+        return _encode(value).decode()
     except UnicodeEncodeError:
-        return _encode(_whole_text(parts)).decode()
+        return _encode(_whole_text(value)).decode()
+
+
+def without_meaning(text: str) -> str | None:
+    """Why a text wants no reaction at all (it is empty, or a "pong" sent as data); None when it does."""
+    stripped = text.strip(BLANKS)
+    if not stripped:
+        return "an empty frame"
+    return f"the text {stripped.lower()!r} as data" if stripped.lower() in ("ping", "pong") else None
 
 
 def _decode_odd(text: str) -> Frame:
     """Text that is not strict JSON: ignore it, read it all the same, or say what is wrong with it."""
-    stripped = text.strip("\ufeff\x00 \t\r\n")
-    if not stripped or stripped.lower() in ("ping", "pong"):
-        return Ignored("an empty frame" if not stripped else f"the text {stripped.lower()!r} as data")
+    if (reason := without_meaning(text)) is not None:
+        return Ignored(reason)
     try:
-        # Python's own parser takes NaN, lone surrogates and control characters inside texts.
-        frame = json.loads(
-            stripped, strict=False, parse_float=_fraction, parse_int=_whole, parse_constant=lambda _: None
-        )
-        return _frame(_whole_text(frame))
-    except _NOT_JSON as error:
-        return _broken(stripped, f"not JSON: {error}" if str(error) else "not JSON")
+        return _frame(read_json(text))
+    except ValueError as error:
+        return _broken(text.strip(BLANKS), str(error))
 
 
 def _fraction(digits: str) -> Decimal | None:

@@ -53,33 +53,33 @@ _WORDS: Final[dict[str, tuple[dict[str, str], str, int]]] = {
 
 def start_transaction(payload: dict, notes: set[str]) -> dict[str, Any]:
     """connectorId int, idTag str (whole), meterStart int | Decimal (Wh), reservationId int, timestamp str."""
-    reading = _Reading(payload, notes, ("connectorId", "idTag", "meterStart", "reservationId", "timestamp"))
-    reading.take("connectorId", _connector, required=True)
-    reading.take("idTag", _tag, required=True)
-    reading.take("meterStart", _meter, required=True)
-    reading.take("timestamp", _timestamp, required=True)
+    reading = Reading(payload, notes, ("connectorId", "idTag", "meterStart", "reservationId", "timestamp"))
+    reading.take("connectorId", connector, required=True)
+    reading.take("idTag", tag, required=True)
+    reading.take("meterStart", meter, required=True)
+    reading.take("timestamp", timestamp, required=True)
     reading.take("reservationId", _whole)
     return reading.result
 
 
 def stop_transaction(payload: dict, notes: set[str]) -> dict[str, Any]:
     """transactionId int, meterStop int | Decimal (Wh), timestamp str, idTag str, reason str, transactionData."""
-    reading = _Reading(
+    reading = Reading(
         payload, notes, ("transactionId", "meterStop", "timestamp", "idTag", "reason", "transactionData")
     )
     reading.take("transactionId", _transaction_id, required=True)
-    reading.take("meterStop", _meter, required=True)
-    reading.take("timestamp", _timestamp, required=True)
-    reading.take("idTag", _tag)
-    reading.take("reason", _reason)
+    reading.take("meterStop", meter, required=True)
+    reading.take("timestamp", timestamp, required=True)
+    reading.take("idTag", tag)
+    reading.take("reason", reason)
     reading.take("transactionData", _meter_values)
     return reading.result
 
 
 def meter_values(payload: dict, notes: set[str]) -> dict[str, Any]:
     """connectorId int, transactionId int, meterValue [{timestamp, sampledValue: [{value, …}]}]."""
-    reading = _Reading(payload, notes, ("connectorId", "transactionId", "meterValue"))
-    reading.take("connectorId", _connector, required=True)
+    reading = Reading(payload, notes, ("connectorId", "transactionId", "meterValue"))
+    reading.take("connectorId", connector, required=True)
     reading.take("transactionId", _transaction_id)
     reading.take("meterValue", _meter_values, required=True)
     return reading.result
@@ -88,14 +88,15 @@ def meter_values(payload: dict, notes: set[str]) -> dict[str, Any]:
 Reader = Callable[[Any, set[str]], Any]
 
 
-class _Reading:
+class Reading:
     """Takes known fields out of a payload, one at a time, and notes what is odd."""
 
-    def __init__(self, payload: dict, notes: set[str], known: tuple[str, ...]) -> None:
+    def __init__(self, payload: dict, notes: set[str], known: tuple[str, ...] | None = None) -> None:
+        """`known`: the fields that the message has; None lets others pass without a word."""
         self.payload = payload
         self.notes = notes
         self.result: dict[str, Any] = {}
-        if any(key not in known for key in payload):
+        if known is not None and any(key not in known for key in payload):
             notes.add(odd.EXTRA_FIELD)
 
     def take(self, name: str, read: Reader, *, required: bool = False) -> None:
@@ -138,7 +139,8 @@ def _whole(value: Any, notes: set[str]) -> int | None:
     return number if isinstance(number, int) else None
 
 
-def _connector(value: Any, notes: set[str]) -> int | None:
+def connector(value: Any, notes: set[str]) -> int | None:
+    """A connector's number, 0 and up."""
     number = _whole(value, notes)
     return number if number is not None and 0 <= number <= LARGEST_CONNECTOR else None
 
@@ -150,7 +152,8 @@ def _transaction_id(value: Any, notes: set[str]) -> int | None:
     return number
 
 
-def _meter(value: Any, notes: set[str]) -> int | Decimal | None:
+def meter(value: Any, notes: set[str]) -> int | Decimal | None:
+    """A register in Wh."""
     number = _number(value, notes)
     if number is None or not -LARGEST_METER <= number <= LARGEST_METER:
         return None
@@ -174,7 +177,8 @@ def _text(value: Any, notes: set[str]) -> str | None:
         return None
 
 
-def _tag(value: Any, notes: set[str]) -> str | None:
+def tag(value: Any, notes: set[str]) -> str | None:
+    """An idTag, whole."""
     text = _text(value, notes)
     if text is not None:
         if len(text) > 20:
@@ -184,14 +188,15 @@ def _tag(value: Any, notes: set[str]) -> str | None:
     return text
 
 
-def _timestamp(value: Any, notes: set[str]) -> str | None:
+def timestamp(value: Any, notes: set[str]) -> str | None:
+    """A timestamp's text, as it is."""
     text = _text(value, notes)
     if text is not None and timestamps.parse(text) is None:
         notes.add(odd.UNREADABLE_TIMESTAMP)
     return text
 
 
-def _reason(value: Any, notes: set[str]) -> str | None:
+def reason(value: Any, notes: set[str]) -> str | None:
     """One of the eleven reasons of section 7.36; any other word is Other."""
     text = value.strip() if isinstance(value, str) else ""
     if not text:
@@ -216,8 +221,8 @@ def _meter_values(value: Any, notes: set[str]) -> list[dict[str, Any]] | None:
         if not isinstance(item, dict):
             notes.add(odd.BAD_SAMPLE)
             continue
-        reading = _Reading(item, notes, ("timestamp", "sampledValue"))
-        reading.take("timestamp", _timestamp, required=True)
+        reading = Reading(item, notes, ("timestamp", "sampledValue"))
+        reading.take("timestamp", timestamp, required=True)
         reading.take("sampledValue", _samples, required=True)
         if reading.result.get("sampledValue"):
             read.append(reading.result)

@@ -1,0 +1,42 @@
+"""What can be saved of a CALL that is not valid JSON but carries money.
+
+Chargers have been seen to send `"transactionId":,` (Home Assistant OCPP, issue 2032). Such a StopTransaction
+is never refused for its form: whatever stands in it as `"name": value` is taken, the rest is absent.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from decimal import Decimal
+from typing import Any
+
+from .actions import NEVER_REFUSED
+from .conversation import CallReceived, Reply
+from .frames import CallError, Malformed, decode
+
+_FIELD = re.compile(
+    r'"(connectorId|idTag|timestamp|meterStart|meterStop|transactionId|reason|reservationId)"\s*:\s*'
+    r'("(?:[^"\\]|\\.){0,255}"|-?\d{1,20}(?:\.\d{1,10})?(?=\s*[,}\]]|\s*$))'
+)
+
+
+def saved_call(event: Reply, text: str) -> CallReceived | None:
+    """The call that a broken frame meant, for an action in NEVER_REFUSED; None: refuse it."""
+    if event.action not in NEVER_REFUSED:
+        return None
+    frame = decode(text)
+    if not isinstance(frame, Malformed) or not isinstance(frame.reply, CallError):
+        return None
+    return CallReceived(frame.reply.id, event.action, salvage(text), text)
+
+
+def salvage(text: str) -> dict[str, Any]:
+    """The top-level fields of a transaction message that can still be read; the first of a name wins."""
+    fields: dict[str, Any] = {}
+    for name, value in _FIELD.findall(text):
+        try:
+            fields.setdefault(name, json.loads(value, strict=False, parse_float=Decimal))
+        except ValueError:
+            continue
+    return fields
