@@ -1,0 +1,163 @@
+"""Acknowledged means stored: the committer under trouble, on a real MariaDB."""
+
+import threading
+import time
+
+import gevent
+import pymysql
+import pytest
+from sqlalchemy import event, exc
+
+from charger_mgmt.errors import DatabaseAway
+from charger_mgmt.services.committer import ProcessingFailed
+from charger_mgmt.store.faults import Fault, classify
+from charger_mgmt.store.models import Charger, Inbox, Transaction
+from tests.conftest import migrate
+from tests.support.processes import wait_until
+
+from .conftest import Central, ago
+
+
+@pytest.fixture
+def fragile(mariadb):
+    """A central system on a MariaDB that the test may kill."""
+    url = mariadb.create_database()
+    migrate(url)
+    made = Central(url, COMMIT_TIMEOUT=8.0, DATABASE_TIMEOUT=2)
+    made.server = mariadb
+    yield made
+    made.engine.dispose()
+
+
+@pytest.fixture
+def running(fragile):
+    """The same with its committing greenlets."""
+    fragile.committer.start()
+    return fragile
+
+
+def all_of(jobs):
+    greenlets = [gevent.spawn(job) for job in jobs]
+    gevent.joinall(greenlets, timeout=30)
+    return [greenlet.value for greenlet in greenlets]
+
+
+@pytest.mark.mariadb
+def test_many_messages_share_few_commits(running):
+    chargers = [running.charger(f"CP{n}") for n in range(100)]
+    commits = lambda: int(running.server.execute("SHOW GLOBAL STATUS LIKE 'Com_commit'")[0][1])  # noqa: E731
+    before = commits()
+    answers = all_of([charger.starts for charger in chargers])
+    assert len({answer["transactionId"] for answer in answers}) == 100
+    assert commits() - before <= 10
+
+
+@pytest.mark.mariadb
+def test_a_poisonous_message_harms_no_neighbour(running):
+    chargers = [running.charger(f"CP{n}") for n in range(20)]
+    poison = chargers[0].says("StartTransaction", {"connectorId": 1, "idTag": "A", "meterStart": object()})
+    answers = all_of(
+        [lambda: running.committer.submit(poison).payload, *(charger.starts for charger in chargers[1:])]
+    )
+    assert len({answer["transactionId"] for answer in answers}) == 20
+    assert running.row(Inbox).transaction_id == answers[0]["transactionId"]
+
+
+def test_a_poisonous_message_that_is_about_no_transaction_fails_alone_and_is_kept(central):
+    charger = central.charger()
+    with pytest.raises(ProcessingFailed):
+        charger.sends("StatusNotification", {"connectorId": 1, "status": object(), "errorCode": "NoError"})
+    assert central.row(Inbox).action == "StatusNotification"
+
+
+@pytest.mark.parametrize("action", ["StopTransaction", "MeterValues"])
+def test_a_poisonous_transaction_message_is_answered_and_kept(central, action):
+    broken = {"transactionId": object(), "meterValue": object(), "transactionData": object()}
+    assert central.charger().sends(action, broken).payload == {}
+    assert central.row(Inbox).action == action
+
+
+@pytest.mark.mariadb
+def test_a_lock_that_is_held_too_long_is_waited_for_again(fragile):
+    charger = fragile.charger()
+    started = charger.starts(ago(hours=1))["transactionId"]
+    event.listen(fragile.engine, "begin", lambda conn: conn.exec_driver_sql("SET innodb_lock_wait_timeout=1"))
+    name = fragile.engine.url.database
+    holder = fragile.server.connect(name)
+    holder.begin()
+    holder.cursor().execute(f"SELECT * FROM transactions WHERE id={started} FOR UPDATE")
+    release = threading.Timer(2.5, holder.rollback)
+    release.start()
+    began = time.monotonic()
+    assert charger.stops(started) == {}
+    assert time.monotonic() - began > 2
+    release.join()
+    holder.close()
+    assert fragile.row(Transaction).status == "Completed"
+
+
+@pytest.mark.mariadb
+def test_connections_survive_a_restarted_server(fragile):
+    charger = fragile.charger()
+    fragile.server.restart()
+    assert charger.starts()["transactionId"] == fragile.row(Transaction).id
+
+
+@pytest.mark.mariadb
+def test_while_the_database_is_dead_nobody_is_answered_and_afterwards_everybody(running):
+    charger = running.charger()
+    start = charger.start(ago(hours=1))
+    running.server.kill()
+    try:
+        with pytest.raises(DatabaseAway):
+            running.committer.submit(start)
+        assert not running.committer.available
+        with pytest.raises(DatabaseAway):
+            running.committer.submit(start)
+    finally:
+        running.server.start()
+    returned = []
+    running.committer.on_return.append(lambda: returned.append(True))
+    wait_until(lambda: gevent.sleep(0.05) or running.committer.available, seconds=20, what="it is back")
+    answer = running.committer.submit(start).payload
+    assert answer["transactionId"] == running.row(Transaction).id
+    assert returned == [True]
+
+
+@pytest.mark.mariadb
+def test_a_database_that_hangs_counts_as_away_and_nothing_is_stored_twice(running):
+    charger = running.charger()
+    start = charger.start(ago(hours=1))
+    running.server.pause()
+    try:
+        with pytest.raises(DatabaseAway):
+            running.committer.submit(start)
+    finally:
+        running.server.resume()
+    wait_until(lambda: gevent.sleep(0.05) or running.committer.available, seconds=20, what="it is back")
+    answers = {running.committer.submit(start).payload["transactionId"] for _ in range(3)}
+    assert len(answers) == len(running.rows(Transaction)) == 1
+
+
+@pytest.mark.parametrize(
+    ("number", "fault"),
+    [
+        (2006, Fault.AWAY),
+        (2013, Fault.AWAY),
+        (1290, Fault.AWAY),
+        (1021, Fault.AWAY),
+        (1040, Fault.AWAY),
+        (1205, Fault.CONTENTION),
+        (1213, Fault.CONTENTION),
+        (1406, Fault.POISON),
+        (1264, Fault.POISON),
+        (4025, Fault.POISON),
+    ],
+)
+def test_each_error_of_the_database_has_its_reaction(number, fault):
+    error = exc.OperationalError("INSERT", {}, pymysql.err.OperationalError(number, "…"))
+    assert classify(error) is fault
+
+
+def test_a_defect_of_our_own_is_the_records_trouble_not_the_databases():
+    assert classify(KeyError("x")) is Fault.POISON
