@@ -15,12 +15,14 @@ from flask.cli import AppGroup
 from .errors import ChargerManagementError
 from .extensions import db
 from .services import accounts
+from .simulate.cli import simulate
 
 user = AppGroup("user", help="Operators' accounts.")
 
 
 def register(app: Flask) -> None:
     app.cli.add_command(user)
+    app.cli.add_command(simulate)
 
 
 def _plain_errors(command: Callable[..., Any]) -> Callable[..., Any]:

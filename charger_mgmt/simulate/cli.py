@@ -6,6 +6,7 @@ import os
 import signal
 import sys
 from dataclasses import fields
+from pathlib import Path
 from typing import Any
 
 import click
@@ -46,11 +47,16 @@ def _run_in_a_patched_process(**chosen: Any) -> None:
         value = chosen[str(option.name)]
         if value is not None:
             arguments += [option.opts[0], str(value)]
+    become_patched(arguments)
+
+
+def become_patched(arguments: list[str]) -> None:
+    """Replace this process by `python -m charger_mgmt.simulate`, patched before it imports anything."""
+    root = str(Path(__file__).resolve().parents[2])
+    paths = os.pathsep.join([root, *filter(None, [os.environ.get("PYTHONPATH")])])
     sys.stdout.flush()
-    os.execv(sys.executable, [sys.executable, *PATCHED_MODULE, *arguments])
-
-
-PATCHED_MODULE = ["-m", "gevent.monkey", "--module", "charger_mgmt.simulate"]
+    command = [sys.executable, "-m", "gevent.monkey", "--module", "charger_mgmt.simulate", *arguments]
+    os.execve(sys.executable, command, os.environ | {"PYTHONPATH": paths})
 
 
 def _run_here(**chosen: Any) -> None:
