@@ -45,9 +45,8 @@ def shape(conn: Connection) -> dict[str, Any]:
 
 
 def _parts(sql: str) -> list[str]:
-    """Columns and keys of a CREATE statement, whatever their order and indentation."""
-    body = " ".join(sql.split()).replace("( ", "(").replace(" )", ")").replace('"', "")
-    return sorted(part.strip() for part in body.split(", "))
+    """Columns and keys of a CREATE statement, one a line, whatever their order."""
+    return sorted(line.strip(" \t,") for line in sql.splitlines())
 
 
 def test_upgrade_makes_every_table(bare_app: Flask) -> None:
