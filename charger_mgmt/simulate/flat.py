@@ -136,7 +136,8 @@ class FlatCharger(SpeakingCharger):
             self.unexpected.append(text)
         elif "error" in answer:
             self._last_error = answer
-            waiting.error = (str(answer["error"]), str(answer.get("message", "")))
+            error = answer["error"]
+            waiting.error = (str(error["code"]), str(error["message"]))
             waiting.done.set()
         else:
             waiting.answer = answer

@@ -153,6 +153,8 @@ class Fleet:
         sums, tally = self.sums(), self.tally
         wrong = list(tally.wrong)
         for line in self._lines:
+            if not line.connections:
+                wrong.append(f"{line.identity}: never got a connection to {self._options.url}")
             for message in line.ledger.outstanding:
                 why = "given up" if message.given_up else "refused" if message.error else "not acknowledged"
                 wrong.append(f"{line.identity}: {message.action} {why}: {message.error or message.payload}")
@@ -175,9 +177,6 @@ class Fleet:
             self._say(f"WRONG {line_of_text}")
         if len(wrong) > 20:
             self._say(f"WRONG … and {len(wrong) - 20} more")
-        self._say(
-            "Something that was sent is not acknowledged."
-            if wrong
-            else "Every transaction message was acknowledged."
-        )
+        if not wrong:
+            self._say("Every transaction message was acknowledged.")
         return not wrong

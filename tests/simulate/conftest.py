@@ -1,3 +1,5 @@
+"""A fake charger on an obedient central system, with a clock that is moved by hand."""
+
 import pytest
 
 from charger_mgmt.simulate.charger import FakeCharger

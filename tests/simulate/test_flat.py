@@ -85,8 +85,10 @@ def test_offline_it_queues_and_replays_in_order(flat, central_system):
 
 
 def test_an_error_object_is_a_refusal(flat, central_system):
-    central_system.says = [{"error": "NotBooted", "message": "boot first"}]
-    with pytest.raises(CallRefused, match="NotBooted: boot first"):
+    central_system.says = [
+        {"messageType": "Heartbeat", "error": {"code": "SecurityError", "message": "boot first"}}
+    ]
+    with pytest.raises(CallRefused, match="SecurityError: boot first"):
         flat.heartbeats()
 
 
