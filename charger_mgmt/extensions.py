@@ -5,7 +5,12 @@ from flask_jwt_extended import JWTManager
 from flask_migrate import Migrate
 from flask_sqlalchemy import SQLAlchemy
 
+from .live.socket import ChargerSocket
 from .store.base import Base
+
+# flask-sock has no setting for the class of its sockets, and simple-websocket's loses bytes under gevent,
+# reads without a bound and keeps a second greenlet for each socket (see live/socket.py).
+flask_sock.Server = ChargerSocket
 
 db = SQLAlchemy(model_class=Base, disable_autonaming=True)
 migrate = Migrate()

@@ -1,10 +1,89 @@
 """Where chargers enter."""
 
-from flask import Flask
+from __future__ import annotations
 
-from . import liveness
+import logging
+from dataclasses import dataclass
+from typing import Any
+
+from flask import Blueprint, Flask, Response, current_app, request
+
+from ..extensions import sock
+from ..live.keepalive import KeepAlive
+from ..live.socket import SUBPROTOCOL, ChargerSocket
+from . import connection, flat, liveness
+from .addresses import ENDPOINT, ChargerPaths
+from .admission import FLAT, Admission, Admitted
+from .connection import Connections
+from .follow_ups import FollowUps
+from .shutdown import shut_down_on_sigterm, shutdown
+
+__all__ = ["Gateway", "register", "shut_down_on_sigterm", "shutdown"]
+
+log = logging.getLogger(__name__)
+
+#: environ key: what admission decided.
+_ADMITTED = "charger_mgmt.admitted"
+blueprint = Blueprint("gateway", __name__)
+
+
+@dataclass(slots=True)
+class Gateway:
+    """The gateway's parts of one application, at `app.extensions["gateway"]`."""
+
+    admission: Admission
+    connections: Connections
+    follow_ups: FollowUps
+    keepalive: KeepAlive
 
 
 def register(app: Flask) -> None:
-    """Let the application's process watch its chargers."""
-    app.extensions["central_system"].on_start.append(liveness.start)
+    """Open /ocpp to chargers, and let the application's process watch them."""
+    central = app.extensions["central_system"]
+    settings = app.config
+    keepalive = KeepAlive(settings["WEBSOCKET_PING_INTERVAL"], settings["HEARTBEAT_TIMEOUT"])
+    app.extensions["gateway"] = Gateway(
+        Admission(central.engine, central.committer, settings),
+        Connections(central),
+        FollowUps(central),
+        keepalive,
+    )
+    app.config["SOCK_SERVER_OPTIONS"] = {
+        "keepalive": keepalive,
+        "max_message_bytes": settings["MAX_MESSAGE_BYTES"],
+    }
+    app.wsgi_app = ChargerPaths(app.wsgi_app)  # type: ignore[method-assign]
+    # Not the blueprint's own before_request: that one is silent when no route matches.
+    app.before_request(_refuse)
+    app.register_blueprint(blueprint)
+    central.on_start.append(liveness.start)
+    central.on_start.append(lambda _: keepalive.start())
+
+
+def _refuse() -> Response | None:
+    """Before the upgrade: let the request pass to the route, or answer it in HTTP."""
+    if request.path != ENDPOINT and not request.path.startswith(ENDPOINT + "/"):
+        return None
+    decision = current_app.extensions["gateway"].admission.decide(request.environ)
+    if isinstance(decision, Admitted):
+        request.environ[_ADMITTED] = decision
+        request.environ[SUBPROTOCOL] = decision.subprotocol
+        return None
+    return Response(decision.body, decision.status, decision.headers, "application/problem+json")
+
+
+@sock.route(ENDPOINT, bp=blueprint)
+def charger_socket(socket: ChargerSocket) -> None:
+    """A charger's socket, after the 101. No exception may leave: it would be written into the socket."""
+    admitted: Admitted = request.environ[_ADMITTED]
+    central: Any = current_app.extensions["central_system"]
+    gateway: Gateway = current_app.extensions["gateway"]
+    try:
+        if admitted.dialect == FLAT:
+            flat.serve(central, gateway, socket, admitted.identity)
+        else:
+            assert admitted.identity is not None
+            connection.serve(central, gateway.connections, gateway.follow_ups, socket, admitted.identity)
+    except Exception:
+        log.exception("charger %s at %s: the socket's route failed", admitted.identity, socket.peer)
+        socket.drop("internal error")

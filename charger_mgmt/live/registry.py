@@ -5,16 +5,15 @@ The seam for several processes: a bus between them would stand behind the same `
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import Protocol
 
 from .session import Session
 
 
-class Closable(Protocol):
+class Held(Protocol):
     """What shutting down needs of a session, in either dialect."""
 
-    def close(self, code: int, reason: str) -> None: ...
+    def close(self, code: int = ..., reason: str = ...) -> None: ...
     def drop(self, why: str = ...) -> None: ...
 
 
@@ -23,7 +22,7 @@ class Registry:
 
     def __init__(self) -> None:
         self._sessions: dict[str, Session] = {}
-        self._others: set[Closable] = set()
+        self._held: set[Held] = set()
 
     def add(self, session: Session) -> Session | None:
         """Register a session; return the one that must be closed, if the identity had another.
@@ -47,22 +46,19 @@ class Registry:
         return self._sessions.get(identity)
 
     def all(self) -> list[Session]:
-        """Every OCPP-J session, as of now."""
+        """Every OCPP-J session that owns its identity, as of now."""
         return list(self._sessions.values())
 
-    def add_other(self, session: Closable) -> None:
-        """Keep a session that owns no identity (a flat socket, a replaced one) until it has ended."""
-        self._others.add(session)
+    def hold(self, session: Held) -> None:
+        """Keep any session with an open socket (flat and replaced ones too) until `release`."""
+        self._held.add(session)
 
-    def remove_other(self, session: Closable) -> None:
-        self._others.discard(session)
+    def release(self, session: Held) -> None:
+        self._held.discard(session)
 
-    def everything(self) -> list[Closable]:
-        """All sessions of both dialects, as of now; for shutting down."""
-        return [*self._sessions.values(), *self._others]
+    def held(self) -> list[Held]:
+        """Every session with an open socket, as of now; for shutting down."""
+        return list(self._held)
 
     def __len__(self) -> int:
         return len(self._sessions)
-
-    def __iter__(self) -> Iterator[Session]:
-        return iter(self.all())

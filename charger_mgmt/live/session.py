@@ -19,6 +19,7 @@ from gevent.event import AsyncResult, Event
 
 from .. import clock
 from ..errors import CallErrored, CallTimedOut, ChargerBusy, ChargerGone
+from ..ocpp import schemas
 from ..ocpp.conversation import (
     CallReceived,
     Conversation,
@@ -27,6 +28,7 @@ from ..ocpp.conversation import (
     Reply,
     ResultReceived,
 )
+from ..ocpp.salvage import saved_call
 from . import frames
 from .last_seen import LastSeen
 from .socket import SocketClosed
@@ -187,13 +189,16 @@ class Session:
         self._stalled_since = None
 
     def _take_malformed(self, event: Reply, text: str) -> None:
-        log.warning("charger %s: malformed frame (%s): %.500r", self.identity, event.reason, text)
-        self.send(event.text)
-        self._count_malformed()
+        log.warning("charger %s: malformed frame (%s): %s", self.identity, event.reason, _shown(text))
+        if (call := saved_call(event, text)) is not None:
+            self._take_call(call)
+        else:
+            self.send(event.text)
+            self._count_malformed()
 
     def _take_nothing(self, event: Nothing, text: str) -> None:
         if event.malformed:
-            log.warning("charger %s: malformed frame (%s): %.500r", self.identity, event.reason, text)
+            log.warning("charger %s: malformed frame (%s): %s", self.identity, event.reason, _shown(text))
             self._count_malformed()
         else:
             log.info("charger %s: ignored a frame: %s", self.identity, event.reason)
@@ -271,7 +276,11 @@ class Session:
         self._timeouts = 0
         if isinstance(answer, Exception):
             raise answer
-        return answer
+        checked = schemas.check_response(action, answer)
+        if checked.violation is not None:
+            description = f"the charger's answer is not valid: {checked.violation.description}"
+            raise CallErrored(checked.violation.code, description, {"payload": answer})
+        return checked.payload
 
     def _timed_out(self, message_id: str, on_late: OnLate | None) -> None:
         if on_late is not None:
@@ -323,3 +332,8 @@ class Session:
             if turn.sent and not turn.answer.ready():
                 turn.answer.set(ChargerGone("The charger's socket ended before the answer.", sent=True))
             turn.go.set()
+
+
+def _shown(text: str) -> str:
+    """A broken frame for the log: its beginning, unless a secret may stand in it."""
+    return "(withheld)" if "authorizationkey" in text.lower() else repr(text[:500])

@@ -1,0 +1,119 @@
+"""One OCPP-J socket from its upgrade to its end: who it is, its session, its departure."""
+
+from __future__ import annotations
+
+import logging
+from typing import TYPE_CHECKING, Any
+
+import gevent
+
+from .. import clock
+from ..errors import DatabaseAway
+from ..live import frames
+from ..live.session import Session
+from ..live.socket import ChargerSocket
+from ..ocpp.conversation import CallReceived
+from ..services.committer import ProcessingFailed
+from ..services.inbound import ChargerMessage
+from . import dispatch
+from .admission import OCPP16
+from .follow_ups import FollowUps
+
+if TYPE_CHECKING:
+    from ..central_system import CentralSystem
+
+log = logging.getLogger(__name__)
+
+#: Seconds that noting a departure may take; the charger is gone, nobody waits for it.
+_DEPARTURE_DEADLINE = 5.0
+
+
+class Connections:
+    """Tells the database which sockets of this process open and close."""
+
+    def __init__(self, central: CentralSystem) -> None:
+        self._central = central
+        #: Departures that the database did not take: charger id → message. The newest is enough.
+        self._unnoted: dict[int, ChargerMessage] = {}
+        central.committer.on_return.append(lambda: gevent.spawn(self._note_the_unnoted))
+
+    def opened(self, identity: str, dialect: str) -> dict[str, Any]:
+        """Commit that a socket speaks for this identity; create the charger if it is new.
+
+        Returns the answer of services/connections.py: charger_id, generation, registration, … Raises
+        DatabaseAway.
+        """
+        payload = {"dialect": dialect, "process_id": self._central.process_id}
+        message = ChargerMessage(
+            "Connect", 0, identity, payload, "", None, clock.now(), flat=dialect != OCPP16
+        )
+        try:
+            return self._central.committer.submit(message).payload
+        except ProcessingFailed as error:
+            raise DatabaseAway(str(error)) from None
+
+    def closed(self, identity: str, charger_id: int, generation: int, reason: str) -> None:
+        """Commit that it no longer does; later, if the database is away. Never raises."""
+        payload = {"generation": generation, "reason": reason[:200]}
+        self._note(ChargerMessage("Disconnect", charger_id, identity, payload, "", None, clock.now()))
+
+    def _note(self, message: ChargerMessage) -> None:
+        try:
+            with gevent.Timeout(_DEPARTURE_DEADLINE, DatabaseAway):
+                self._central.committer.submit(message)
+        except DatabaseAway:
+            self._unnoted[message.charger_id] = message
+        except Exception:
+            log.exception("charger %s: its departure could not be noted", message.identity)
+
+    def _note_the_unnoted(self) -> None:
+        unnoted, self._unnoted = self._unnoted, {}
+        for message in unnoted.values():
+            self._note(message)
+
+
+def serve(
+    central: CentralSystem,
+    connections: Connections,
+    follow_ups: FollowUps,
+    socket: ChargerSocket,
+    identity: str,
+) -> None:
+    """Serve an OCPP-J charger until its socket ends. Never raises."""
+
+    def handle(session: Session, call: CallReceived) -> None:
+        answer = dispatch.answer(central, session, call)
+        if answer.text is not None and session.send(answer.text):
+            follow_ups.schedule(session, call.action, answer.follow_ups)
+
+    try:
+        opened = connections.opened(identity, OCPP16)
+    except DatabaseAway:
+        socket.drop("the database is away")
+        return
+    session = Session(
+        identity,
+        charger_id=opened["charger_id"],
+        generation=opened["generation"],
+        registration=opened["registration"],
+        automatic_calls=opened["automatic_calls"],
+        timeouts_before_drop=central.settings["CALL_TIMEOUTS_BEFORE_DROP"],
+        socket=socket,
+        last_seen=central.last_seen,
+        handle=handle,
+    )
+    log.info("charger %s: connected from %s, generation %d", identity, socket.peer, session.generation)
+    central.registry.hold(session)
+    try:
+        replaced = central.registry.add(session)
+        if replaced is not None:
+            log.info("charger %s: generation %d is replaced", identity, replaced.generation)
+            replaced.close(frames.NORMAL, "a newer connection of this charger has taken over")
+        session.serve()
+    finally:
+        central.registry.remove(session)
+        central.registry.release(session)
+        log.info("charger %s: generation %d ended: %s", identity, session.generation, socket.why_closed)
+        if central.registry.get(identity) is None:
+            central.last_seen.forget(session.charger_id)
+        connections.closed(identity, session.charger_id, session.generation, socket.why_closed)

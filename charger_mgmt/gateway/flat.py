@@ -1,0 +1,191 @@
+"""Sockets of the flat dialect: plain JSON objects, several chargers on one socket, no calls to the charger."""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from .. import clock
+from ..errors import DatabaseAway
+from ..live import frames
+from ..live.session import MALFORMED_LIMIT
+from ..live.socket import ChargerSocket, SocketClosed
+from ..ocpp import errors, flat, timestamps
+from ..ocpp.flat import FlatError, FlatMessage
+from ..services.committer import ProcessingFailed
+from ..services.inbound import ChargerMessage
+from .admission import FLAT, OCPP16, Admission
+from .connection import Connections
+
+if TYPE_CHECKING:
+    from ..central_system import CentralSystem
+    from . import Gateway
+
+log = logging.getLogger(__name__)
+
+#: Chargers that one socket may speak for.
+MOST_CHARGERS = 1000
+#: Seconds after which the right to speak for a charger is looked up again.
+_TRUSTED_FOR = 30.0
+_BOOT = "BootNotification"
+_MONEY = ("StartTransaction", "StopTransaction")
+
+
+class _Refused(Exception):
+    """This socket may not say that; the text is for the charger."""
+
+
+@dataclass(slots=True)
+class _Speaker:
+    """A charger that this socket speaks for."""
+
+    charger_id: int
+    generation: int
+    registration: str | None
+    checked_at: float
+
+
+class FlatSession:
+    """One flat socket. `authenticated_as`: the charger with whose password it was opened."""
+
+    def __init__(
+        self,
+        central: CentralSystem,
+        admission: Admission,
+        connections: Connections,
+        socket: Any,
+        authenticated_as: str | None,
+    ) -> None:
+        self.socket = socket
+        self._central = central
+        self._admission = admission
+        self._connections = connections
+        self._authenticated_as = authenticated_as
+        self._speakers: dict[str, _Speaker] = {}
+        self._malformed = 0
+
+    def serve(self) -> None:
+        """Read, handle and answer one message after the other until the socket ends."""
+        try:
+            while (text := self.socket.receive()) is not None:
+                answer = self.answer(text)
+                if answer is not None:
+                    self.socket.send(answer)
+        except SocketClosed:
+            pass
+        finally:
+            for identity, speaker in self._speakers.items():
+                if self._central.registry.get(identity) is None:
+                    self._central.last_seen.forget(speaker.charger_id)
+                self._connections.closed(
+                    identity, speaker.charger_id, speaker.generation, self.socket.why_closed
+                )
+
+    def answer(self, text: str) -> str | None:
+        """The answer to one message; None: none is due, or the database is away and the socket dropped."""
+        message = flat.decode(text)
+        if isinstance(message, FlatError):
+            log.info("flat socket %s: %s", self.socket.peer, message.reason)
+            self._count_malformed()
+            return flat.encode(message.body)
+        if not isinstance(message, FlatMessage):
+            return None
+        self._malformed = 0
+        try:
+            return flat.encode(flat.reply(message, self._handle(message, text)))
+        except _Refused as refused:
+            log.info("flat socket %s: %s refused: %s", self.socket.peer, message.message_type, refused)
+            return self._error(message, errors.SECURITY_ERROR, str(refused))
+        except DatabaseAway:
+            self.drop("the database is away")
+            return None
+        except ProcessingFailed:
+            return self._error(message, errors.INTERNAL_ERROR, "the message could not be processed")
+        except Exception:
+            log.exception("flat charger %s: %s failed", message.identity, message.message_type)
+            return self._error(message, errors.INTERNAL_ERROR, "the message could not be processed")
+
+    def close(self, code: int = frames.NORMAL, reason: str = "") -> None:
+        self.socket.close(code, reason)
+
+    def drop(self, why: str = "dropped by us") -> None:
+        self.socket.drop(why)
+
+    def _handle(self, message: FlatMessage, text: str) -> dict[str, Any]:
+        speaker = self._speaker(message)
+        action = message.message_type
+        self._central.last_seen.touch(speaker.charger_id)
+        if action not in (_BOOT, *_MONEY) and speaker.registration != "Accepted":
+            raise _Refused("the BootNotification has not been accepted; send it first")
+        received_at = clock.now()
+        if action == "Heartbeat":
+            return {"currentTime": timestamps.format(received_at)}
+        answer = self._central.committer.submit(
+            ChargerMessage(
+                action,
+                speaker.charger_id,
+                message.identity,
+                message.payload,
+                text,
+                None,
+                received_at,
+                message.oddities,
+                flat=True,
+                generation=speaker.generation,
+            )
+        ).payload
+        if action == _BOOT:
+            speaker.registration = answer["status"]
+        return answer
+
+    def _speaker(self, message: FlatMessage) -> _Speaker:
+        """The charger that the message is from, if this socket may speak for it. Raises _Refused."""
+        identity = message.identity
+        now = clock.monotonic()
+        speaker = self._speakers.get(identity)
+        trusted = speaker is not None and now - speaker.checked_at < _TRUSTED_FOR
+        if speaker is None or not trusted or self._central.registry.get(identity) is not None:
+            self._check_right(message)
+        if speaker is None:
+            if len(self._speakers) >= MOST_CHARGERS:
+                raise _Refused(f"one socket speaks for at most {MOST_CHARGERS} chargers")
+            opened = self._connections.opened(identity, FLAT)
+            speaker = _Speaker(opened["charger_id"], opened["generation"], opened["registration"], now)
+            self._speakers[identity] = speaker
+        elif not trusted:
+            speaker.checked_at = now
+        return speaker
+
+    def _check_right(self, message: FlatMessage) -> None:
+        row = self._admission.find(message.identity)
+        if row is None:
+            if self._central.settings["CHARGER_ONBOARDING"] == "closed":
+                raise _Refused("no charger by this identity is known here")
+            if message.message_type not in (_BOOT, *_MONEY):
+                raise _Refused("this charger is not known yet; send a BootNotification first")
+        elif row.dialect == OCPP16:
+            raise _Refused("this charger speaks OCPP-J, at /ocpp/<identity>")
+        elif row.password_hash and self._authenticated_as != message.identity:
+            raise _Refused("this charger has a password; open the socket with it")
+
+    def _count_malformed(self) -> None:
+        self._malformed += 1
+        if self._malformed >= MALFORMED_LIMIT:
+            self.close(frames.POLICY_VIOLATION, "too many malformed messages")
+
+    @staticmethod
+    def _error(message: FlatMessage, code: str, text: str) -> str:
+        return flat.encode(flat.error_body(code, text, message_type=message.message_type))
+
+
+def serve(
+    central: CentralSystem, gateway: Gateway, socket: ChargerSocket, authenticated_as: str | None
+) -> None:
+    """Serve a flat socket until it ends."""
+    session = FlatSession(central, gateway.admission, gateway.connections, socket, authenticated_as)
+    central.registry.hold(session)
+    try:
+        session.serve()
+    finally:
+        central.registry.release(session)

@@ -1,0 +1,57 @@
+"""The orderly end of a process: every charger is told to come back, at once.
+
+Code 1012 (Service Restart, IANA's registry for RFC 6455): a client that knows it redials with back-off, one
+that does not sees an abnormal end and redials as well. Chargers that take a *normal* close (1000) for good
+are known, so that code is not used here; whoever has not answered the close frame soon is dropped without
+further ceremony.
+"""
+
+from __future__ import annotations
+
+import logging
+import signal
+from typing import TYPE_CHECKING, Any
+
+import gevent
+
+from ..clock import monotonic
+from ..live import frames
+
+if TYPE_CHECKING:
+    from flask import Flask
+
+log = logging.getLogger(__name__)
+
+#: Seconds that chargers have to answer our close frame. With gunicorn's own second of delay the sockets are
+#: closed within two.
+GRACE = 1.0
+
+
+def shutdown(app: Flask, grace: float = GRACE) -> None:
+    """Turn newcomers away (503), close every charger's socket, wait at most `grace` seconds, drop the rest."""
+    app.extensions["gateway"].admission.stopping = True
+    registry = app.extensions["central_system"].registry
+    leaving = registry.held()
+    for session in leaving:
+        session.close(frames.SERVICE_RESTART, "the server restarts, please reconnect")
+    deadline = monotonic() + grace
+    while registry.held() and monotonic() < deadline:
+        gevent.sleep(0.02)
+    for session in registry.held():
+        session.drop("the server restarts")
+    if leaving:
+        log.info("closed %d chargers' sockets for the shutdown", len(leaving))
+
+
+def shut_down_on_sigterm(app: Flask) -> None:
+    """In a gunicorn worker: on SIGTERM close the chargers' sockets beside whatever gunicorn does.
+
+    Without it the worker would wait for them until its graceful timeout.
+    """
+    before: Any = signal.getsignal(signal.SIGTERM)
+
+    def on_sigterm(number: int, frame: Any) -> None:
+        before(number, frame)
+        gevent.spawn(shutdown, app)  # a signal handler must not block
+
+    signal.signal(signal.SIGTERM, on_sigterm)
