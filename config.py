@@ -93,6 +93,11 @@ def load(environ: Mapping[str, str] | None = None) -> dict[str, Any]:
         #: How long a charger's message waits for its commit before the socket is dropped.
         "COMMIT_TIMEOUT": read.number("COMMIT_TIMEOUT", 20.0, least=0.1),
         "DATABASE_TIMEOUT": read.whole("DATABASE_TIMEOUT", 10, least=1),
+        # After how many days what grows without end is dropped; 0: never. Sessions are kept for good.
+        "RETAIN_METER_VALUES_DAYS": read.whole("RETAIN_METER_VALUES_DAYS", 730, least=0),
+        "RETAIN_STATUS_HISTORY_DAYS": read.whole("RETAIN_STATUS_HISTORY_DAYS", 365, least=0),
+        "RETAIN_EVENTS_DAYS": read.whole("RETAIN_EVENTS_DAYS", 90, least=0),
+        "RETAIN_COMMANDS_DAYS": read.whole("RETAIN_COMMANDS_DAYS", 365, least=0),
     }
 
 

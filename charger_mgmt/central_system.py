@@ -8,6 +8,7 @@ from typing import Any
 
 from .live.last_seen import LastSeen
 from .live.registry import Registry
+from .services import retention
 from .services.committer import Committer
 from .store import engine
 
@@ -27,7 +28,7 @@ class CentralSystem:
         self.last_seen = LastSeen()
         self.committer = Committer(self.engine, settings)
         #: Called by start(), in order; the gateway adds its greenlets here.
-        self.on_start: list[Callable[[CentralSystem], None]] = []
+        self.on_start: list[Callable[[CentralSystem], None]] = [retention.start]
 
     def start(self) -> None:
         """Begin to serve: put right what a killed process left behind, start the greenlets."""

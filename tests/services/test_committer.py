@@ -11,7 +11,7 @@ from sqlalchemy import event, exc
 from charger_mgmt.errors import DatabaseAway
 from charger_mgmt.services.committer import ProcessingFailed
 from charger_mgmt.store.faults import Fault, classify
-from charger_mgmt.store.models import Charger, Inbox, Transaction
+from charger_mgmt.store.models import Inbox, Transaction
 from tests.conftest import migrate
 from tests.support.processes import wait_until
 

@@ -1,0 +1,100 @@
+"""Retention: what grows without end is dropped by age, in small steps. Sessions and the inbox never are."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING, Any
+
+import gevent
+from sqlalchemy import Connection, Engine, delete, select
+
+from .. import clock
+from ..store.faults import Fault, classify
+from ..store.models import ChargerEvent, Command, MeterValue, StatusChange, Tag
+
+if TYPE_CHECKING:
+    from ..central_system import CentralSystem
+
+log = logging.getLogger(__name__)
+
+#: Rows deleted in one database transaction: few enough that nobody waits for the locks.
+STEP = 1000
+#: The pause between two steps, in seconds: chargers' messages go first.
+PAUSE = 0.05
+HOUR = 3600.0
+
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """`setting` says after how many days rows of `model` go, by the time in column `age`; 0: never."""
+
+    setting: str
+    model: Any
+    age: str
+
+
+RULES = (
+    Rule("RETAIN_METER_VALUES_DAYS", MeterValue, "received_at"),
+    Rule("RETAIN_STATUS_HISTORY_DAYS", StatusChange, "received_at"),
+    Rule("RETAIN_EVENTS_DAYS", ChargerEvent, "received_at"),
+    Rule("RETAIN_COMMANDS_DAYS", Command, "created_at"),
+)
+
+
+def apply(
+    engine: Engine,
+    settings: Mapping[str, Any],
+    now: datetime,
+    *,
+    step: int = STEP,
+    pause: Callable[[], None] = lambda: None,
+) -> Iterator[tuple[str, int]]:
+    """Drop what is older than its rule allows; yields (table, rows dropped so far) after each step."""
+    for rule in RULES:
+        days = settings[rule.setting]
+        if not days:
+            continue
+        cutoff = now - timedelta(days=days)
+        dropped = 0
+        while True:
+            with engine.begin() as conn:
+                count = _step(conn, rule, cutoff, step)
+            if not count:
+                break
+            dropped += count
+            yield rule.model.__tablename__, dropped
+            pause()
+
+
+def _step(conn: Connection, rule: Rule, cutoff: datetime, most: int) -> int:
+    age = getattr(rule.model, rule.age)
+    ids = conn.scalars(select(rule.model.id).where(age < cutoff).order_by(age).limit(most)).all()
+    if not ids:
+        return 0
+    if rule.model is Command:  # a one-use tag goes with the command that it was made for
+        conn.execute(delete(Tag).where(Tag.command_id.in_(ids)))
+    conn.execute(delete(rule.model).where(rule.model.id.in_(ids)))
+    return len(ids)
+
+
+def start(central: CentralSystem) -> None:
+    """Apply the rules every hour for as long as this process lives."""
+    gevent.spawn(_run, central)
+
+
+def _run(central: CentralSystem) -> None:
+    while True:
+        gevent.sleep(HOUR)
+        try:
+            dropped = dict(
+                apply(central.engine, central.settings, clock.now(), pause=lambda: gevent.sleep(PAUSE))
+            )
+        except Exception as error:
+            if classify(error) is Fault.POISON:
+                log.exception("retention failed")
+            continue  # the database is away or busy: the next hour will do
+        for table, count in dropped.items():
+            log.info("retention: %d rows of %s were old enough to go", count, table)
