@@ -14,14 +14,16 @@ from flask.cli import AppGroup
 
 from .errors import ChargerManagementError
 from .extensions import db
-from .services import accounts
+from .services import accounts, chargers
 from .simulate.cli import simulate
 
 user = AppGroup("user", help="Operators' accounts.")
+charger = AppGroup("charger", help="Chargers.")
 
 
 def register(app: Flask) -> None:
     app.cli.add_command(user)
+    app.cli.add_command(charger)
     app.cli.add_command(simulate)
 
 
@@ -94,3 +96,12 @@ def enable_user(username: str) -> None:
     """Let a disabled account in again."""
     accounts.set_active(db.engine, username, True)
     click.echo(f"User {username} enabled.")
+
+
+@charger.command("approve")
+@click.argument("identity")
+@_plain_errors
+def approve_charger(identity: str) -> None:
+    """Let a charger in at its next BootNotification."""
+    chargers.approve(db.engine, identity)
+    click.echo(f"Charger {identity} approved; it is accepted at its next BootNotification.")
