@@ -97,6 +97,7 @@ logconfig_dict = {
     "loggers": {
         "gunicorn.error": {"level": _log_level, "handlers": [], "propagate": True},
         "gunicorn.access": {"level": "INFO", "handlers": ["access"], "propagate": False},
+        "alembic": {"level": "WARNING"},
     },
     "handlers": {
         "stderr": {"class": "logging.StreamHandler", "formatter": "line", "stream": "ext://sys.stderr"},
@@ -114,20 +115,6 @@ loglevel = _log_level.lower()
 if _access_log:
     accesslog = "-"
 access_log_format = '%(h)s "%(r)s" %(s)s, %(b)s bytes, %(M)s ms'
-
-
-def post_worker_init(worker):
-    """SIGTERM also closes the chargers' sockets, so that they redial at once and the worker can go."""
-    from charger_mgmt import gateway
-
-    gateway.shut_down_on_sigterm(worker.wsgi)
-
-
-def worker_int(worker):
-    """Control-C and SIGQUIT: the same, before gunicorn ends the worker."""
-    from charger_mgmt import gateway
-
-    gateway.shutdown(worker.wsgi)
 
 
 def post_worker_init(worker) -> None:
