@@ -26,6 +26,8 @@ from .support.mariadb import DatabaseServer, MariaDB
 from .support.server import PASSWORD, USERNAME, GunicornServer
 from .support.settings import variables
 
+pytest_plugins = ["tests.support.chargers"]
+
 # What the developer has set for his own server must not colour the tests.
 for name in variables():
     os.environ.pop(name, None)
