@@ -7,7 +7,6 @@ import json
 import logging
 import os
 import resource
-import signal
 import subprocess
 import sys
 import time
@@ -118,9 +117,14 @@ access_log_format = '%(h)s "%(r)s" %(s)s, %(b)s bytes, %(M)s ms'
 
 
 def post_worker_init(worker) -> None:
-    """However the end is asked for (SIGTERM, Ctrl-C, by the master), chargers are told to come back."""
-    from charger_mgmt.gateway import shut_down_on_sigterm
+    """SIGTERM also closes the chargers' sockets, so that they redial at once and the worker can go."""
+    from charger_mgmt import gateway
 
-    shut_down_on_sigterm(worker.wsgi)
-    for signal_number in (signal.SIGINT, signal.SIGQUIT):
-        signal.signal(signal_number, signal.getsignal(signal.SIGTERM))
+    gateway.shut_down_on_sigterm(worker.wsgi)
+
+
+def worker_int(worker) -> None:
+    """Ctrl-C and SIGQUIT: the same, before gunicorn ends the worker."""
+    from charger_mgmt import gateway
+
+    gateway.shutdown(worker.wsgi)
