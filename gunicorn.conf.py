@@ -7,10 +7,13 @@ import json
 import logging
 import os
 import resource
+import signal
 import subprocess
 import sys
 import time
 from pathlib import Path
+
+from gunicorn.glogging import Logger
 
 _ROOT = Path(__file__).resolve().parent
 
@@ -73,46 +76,29 @@ if os.path.isdir("/dev/shm"):
     worker_tmp_dir = "/dev/shm"  # the worker's sign of life must not wait for a disk
 
 
-class NoHealthChecks(logging.Filter):
-    """Keeps the platform's health checks out of the access log."""
-
-    def filter(self, record: logging.LogRecord) -> bool:
-        return "/health/" not in record.getMessage()
-
-
-class Line(logging.Formatter):
-    """One line per event: time (UTC), level, where, what."""
-
-    converter = time.gmtime
-
-    def __init__(self) -> None:
-        super().__init__(
-            "%(asctime)s.%(msecs)03dZ %(levelname)-7s %(name)s: %(message)s", "%Y-%m-%dT%H:%M:%S"
-        )
+# One line per event: time (UTC), level, where, what.
+_LINE = "%(asctime)s %(levelname)-7s %(name)s: %(message)s"
+logging.Formatter.converter = time.gmtime
+logging.Formatter.default_time_format = "%Y-%m-%dT%H:%M:%S"
+logging.Formatter.default_msec_format = "%s.%03dZ"
+logging.basicConfig(level=_log_level, format=_LINE)
+logging.getLogger("alembic").setLevel(logging.WARNING)
 
 
-logconfig_dict = {
-    "root": {"level": _log_level, "handlers": ["stderr"]},
-    "loggers": {
-        "gunicorn.error": {"level": _log_level, "handlers": [], "propagate": True},
-        "gunicorn.access": {"level": "INFO", "handlers": ["access"], "propagate": False},
-        "alembic": {"level": "WARNING"},
-    },
-    "handlers": {
-        "stderr": {"class": "logging.StreamHandler", "formatter": "line", "stream": "ext://sys.stderr"},
-        "access": {
-            "class": "logging.StreamHandler",
-            "formatter": "line",
-            "stream": "ext://sys.stdout",
-            "filters": ["no_health_checks"],
-        },
-    },
-    "filters": {"no_health_checks": {"()": NoHealthChecks}},
-    "formatters": {"line": {"()": Line}},
-}
+class Log(Logger):
+    """gunicorn's own lines in the same form; no access line for the platform's health checks."""
+
+    error_fmt = access_fmt = _LINE
+    datefmt = None
+
+    def access(self, resp, req, environ, request_time) -> None:
+        if not environ["PATH_INFO"].startswith("/health/"):
+            super().access(resp, req, environ, request_time)
+
+
+logger_class = Log
 loglevel = _log_level.lower()
-if _access_log:
-    accesslog = "-"
+accesslog = "-" if _access_log else None
 access_log_format = '%(h)s "%(r)s" %(s)s, %(b)s bytes, %(M)s ms'
 
 
@@ -121,10 +107,12 @@ def post_worker_init(worker) -> None:
     from charger_mgmt import gateway
 
     gateway.shut_down_on_sigterm(worker.wsgi)
+    # A terminal sends Ctrl-C to master and worker alike; the master's word (SIGQUIT) is enough.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
 
 
 def worker_int(worker) -> None:
-    """Ctrl-C and SIGQUIT: the same, before gunicorn ends the worker."""
+    """SIGQUIT: the same, before gunicorn ends the worker."""
     from charger_mgmt import gateway
 
     gateway.shutdown(worker.wsgi)
