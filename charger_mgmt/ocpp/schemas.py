@@ -76,7 +76,7 @@ _CLEAN_TIMESTAMP = (
 
 
 def _relaxed(action: str) -> dict[str, Any]:
-    """The published schema of one of the seven, with the length limits that we do not insist on."""
+    """The published schema, without the length limits that we do not insist on; connectors from 0 up."""
     schema = copy.deepcopy(document(action))
     for name in _OVERLONG.get(action, ()):
         schema["properties"][name]["maxLength"] = LONGEST_TEXT
@@ -114,8 +114,7 @@ def _clean(action: str) -> dict[str, Any]:
     return schema
 
 
-_STRICT: Final = {name: compiled(document(name), formats=False) for name in FROM_CHARGER}
-_RELAXED: Final = {name: compiled(_relaxed(name), formats=False) for name in FROM_CHARGER - NEVER_REFUSED}
+_RELAXED: Final = {name: compiled(_relaxed(name), formats=False) for name in FROM_CHARGER}
 _CLEAN: Final = {name: compiled(_clean(name), formats=False) for name in NEVER_REFUSED}
 _OURS: Final = {name: compiled(document(name), formats=True) for name in FROM_CENTRAL_SYSTEM}
 _OUR_ANSWERS: Final = {name: compiled(document(f"{name}Response"), formats=True) for name in FROM_CHARGER}
@@ -173,25 +172,19 @@ def check_response(action: str, payload: Any) -> Checked:
     payload = _plain(payload, notes)
     if validator is None or is_valid(validator, payload):
         return Checked(payload, _sorted(notes))
-    left = []
     for fault in faults(validator, payload, most=10_000):
-        if not _mended(payload, fault, notes):
-            left.append(fault)
+        _mend(payload, fault, notes)
+    left = [fault for fault in faults(validator, payload) if fault.keyword not in _HARMLESS]
     return Checked(payload, _sorted(notes), left[0].violation() if left else None)
 
 
 def _money(action: str, payload: dict) -> Checked:
-    if is_valid(_CLEAN[action], payload) and _whole_numbers_are_ints(payload):
+    if is_valid(_CLEAN[action], payload):
         return Checked(payload)
     notes: set[str] = set()
     read = READERS[action](payload, notes)
-    found = faults(_STRICT[action], _without_nulls(payload, notes))
+    found = faults(_RELAXED[action], _without_nulls(payload, notes))
     return Checked(read, _sorted(notes), found[0].violation() if found else None)
-
-
-def _whole_numbers_are_ints(payload: dict) -> bool:
-    """A schema lets 1.0 pass as a whole number; it arrives as a Decimal, which needs reading."""
-    return all(type(value) is not Decimal for value in payload.values())
 
 
 def _other(action: str, payload: dict) -> Checked:
@@ -204,6 +197,9 @@ def _other(action: str, payload: dict) -> Checked:
             for name, value in payload.items()
             if value is not None or name in names
         }
+    connector = payload.get("connectorId")
+    if isinstance(connector, Decimal) and 0 <= connector <= LARGEST_CONNECTOR and connector % 1 == 0:
+        payload = payload | {"connectorId": int(connector)}
     found = [] if is_valid(_RELAXED[action], payload) else faults(_RELAXED[action], payload)
     if found:
         return Checked(payload, _sorted(notes), found[0].violation())
@@ -231,9 +227,7 @@ def _boot(payload: dict, notes: set[str]) -> dict:
 
 
 def _status(payload: dict, notes: set[str]) -> Checked:
-    """The timestamp readable or gone, the connector an int."""
-    if type(payload["connectorId"]) is not int:
-        payload = payload | {"connectorId": int(payload["connectorId"])}
+    """The timestamp readable or gone."""
     if any(len(payload.get(name, "")) > 50 for name in _OVERLONG["StatusNotification"]):
         notes.add(odd.OVERLONG_TEXT)
     timestamp = payload.get("timestamp")
@@ -276,34 +270,33 @@ def _plain(value: Any, notes: set[str], depth: int = 0) -> Any:
     return value
 
 
-def _mended(payload: dict, fault: Fault, notes: set[str]) -> bool:
-    """Put one fault of a charger's answer right in place, or say that it cannot be."""
-    if fault.keyword == "maxLength":
-        notes.add(odd.OVERLONG_TEXT)
-        return True
-    if fault.keyword == "additionalProperties":
-        notes.add(odd.EXTRA_FIELD)
-        return True
+#: Faults of an answer that stay as they are.
+_HARMLESS: Final = {"maxLength": odd.OVERLONG_TEXT, "additionalProperties": odd.EXTRA_FIELD}
+
+
+def _mend(payload: dict, fault: Fault, notes: set[str]) -> None:
+    """Put one fault of a charger's answer right in place, if it can be."""
+    if fault.keyword in _HARMLESS:
+        notes.add(_HARMLESS[fault.keyword])
+        return
+    if not fault.path:
+        return
+    parent, name = _parent(payload, fault.path), fault.path[-1]
     if fault.keyword == "required":
-        # A configuration key without "readonly" may be written as far as we know.
-        if fault.path[-1] == "readonly":
-            _parent(payload, fault.path)["readonly"] = False
+        # A configuration key without "readonly" may be written, as far as we know.
+        if name == "readonly":
+            parent[name] = False
             notes.add(odd.MISSING_FIELD)
-            return True
-        return False
-    if fault.keyword not in ("type", "enum") or not fault.path:
-        return False
-    parent = _parent(payload, fault.path)
-    value = parent[fault.path[-1]]
-    other = _respelled(value, fault.arguments["options"]) if fault.keyword == "enum" else None
-    if other is not None:
-        notes.add(odd.RESPELLED)
+        return
+    other = None
+    if fault.keyword == "enum":
+        other = _respelled(parent[name], fault.arguments["options"])
+        if other is not None:
+            notes.add(odd.RESPELLED)
     elif fault.keyword == "type":
-        other = _converted(value, fault.arguments["types"], notes)
-    if other is None:
-        return False
-    parent[fault.path[-1]] = other
-    return True
+        other = _converted(parent[name], fault.arguments["types"], notes)
+    if other is not None:
+        parent[name] = other
 
 
 def _parent(payload: Any, path: tuple[str | int, ...]) -> Any:
@@ -343,7 +336,11 @@ def _converted(value: Any, types: list[str], notes: set[str]) -> Any:
 
 
 def _pointed(found: list[Fault]) -> list[tuple[str, str]]:
-    return [(fault.pointer, fault.message) for fault in found]
+    """One line for each field: what has the wrong type need not hear that it is no known word either."""
+    lines: dict[str, str] = {}
+    for fault in found:
+        lines.setdefault(fault.pointer, fault.message)
+    return list(lines.items())
 
 
 def _sorted(notes: set[str]) -> tuple[str, ...]:
