@@ -265,7 +265,7 @@ class ChargerLife(Life):
         self.tally.running += 1
         tell(charger.reports, connector, "Charging")
         power = self.chance.choice(POWERS)
-        wanted_wh = self.chance.uniform(2000, 45000)
+        wanted_wh = power * 1000 * self.chance.uniform(0.3, 2.5)
         drawn_wh = 0.0
         soc = self.chance.uniform(10, 60)
         reason = "Local"

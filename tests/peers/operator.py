@@ -41,4 +41,10 @@ def steers_a_session(server: GunicornServer, peer: Peer) -> dict[str, Any]:
         (row,) = server.get(f"/api/transactions/charger/{peer.identity}").json
         return row if row["status"] == "Completed" else None
 
-    return wait_until(finished, seconds=5, what="the history shows the session as Completed")
+    session = wait_until(finished, seconds=5, what="the history shows the session as Completed")
+    commands = server.get(f"{charger}/commands").json
+    assert {"RemoteStartTransaction", "RemoteStopTransaction", "ChangeConfiguration"} <= {
+        command["action"] for command in commands
+    }
+    assert [command for command in commands if command["state"] not in ("accepted", "rejected")] == []
+    return session

@@ -25,6 +25,8 @@ from ocpp.v16.enums import (
 from .operator import steers_a_session
 
 pytestmark = pytest.mark.peer
+#: The calls that the system makes by itself come at once, so that they are validated too.
+SERVER_ENVIRON = {"FOLLOW_UP_DELAY": "0"}
 METER_START, METER_STOP = 500, 12_840
 
 

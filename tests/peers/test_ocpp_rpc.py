@@ -12,6 +12,8 @@ import pytest
 from .operator import steers_a_session
 
 pytestmark = pytest.mark.peer
+#: The calls that the system makes by itself come at once, so that they are validated too.
+SERVER_ENVIRON = {"FOLLOW_UP_DELAY": "0"}
 HERE = Path(__file__).parent
 
 
