@@ -4,7 +4,9 @@ from contextlib import contextmanager
 from typing import Any
 
 from alembic import context
+from alembic.util import CommandError
 from flask import current_app
+from sqlalchemy.exc import OperationalError
 
 migrate = current_app.extensions["migrate"]
 options: dict[str, Any] = {
@@ -34,7 +36,11 @@ if context.is_offline_mode():
     with context.begin_transaction():
         context.run_migrations()
 else:
-    with migrate.db.engine.connect() as connection, foreign_keys_off(connection):
+    try:
+        connection = migrate.db.engine.connect()
+    except OperationalError as error:
+        raise CommandError(f"the database does not answer: {error.orig}") from error
+    with connection, foreign_keys_off(connection):
         context.configure(connection=connection, **options)
         with context.begin_transaction():
             context.run_migrations()

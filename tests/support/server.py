@@ -9,7 +9,7 @@ import signal
 import subprocess
 import sys
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -46,8 +46,14 @@ class GunicornServer:
     As a context manager it starts, and at the end proves that nothing of it is left.
     """
 
-    def __init__(self, database_url: str, environ: Mapping[str, str] | None = None) -> None:
+    def __init__(
+        self,
+        database_url: str,
+        environ: Mapping[str, str] | None = None,
+        command: Sequence[str] = (sys.executable, "-m", "gunicorn", "-c", "gunicorn.conf.py", "wsgi:app"),
+    ) -> None:
         """`environ` is added to the server's environment (HEARTBEAT_TIMEOUT, CHARGER_ONBOARDING, …)."""
+        self.command = list(command)
         self.host = "127.0.0.1"
         self.port = free_port()
         self.folder = tempfile.TemporaryDirectory(prefix="charger-mgmt-server-")
@@ -134,10 +140,9 @@ class GunicornServer:
 
     def launch(self) -> subprocess.Popen[bytes]:
         """Start gunicorn without waiting for it."""
-        command = [sys.executable, "-m", "gunicorn", "-c", "gunicorn.conf.py", "wsgi:app"]
         with self.log_file.open("ab") as log:
             self._process = subprocess.Popen(
-                command, cwd=ROOT, env=self.environ, stdout=log, stderr=log, start_new_session=True
+                self.command, cwd=ROOT, env=self.environ, stdout=log, stderr=log, start_new_session=True
             )
         self._last_will = LastWill(self._process.pid)
         return self._process
@@ -182,9 +187,18 @@ class GunicornServer:
         self._assert_nothing_left(group)
 
     def terminate(self, seconds: float = STOP_SECONDS) -> int:
-        """SIGTERM to the master; its exit code. Proves that no process and no listener is left."""
+        """SIGTERM to the master; its exit code. Proves that no process is left."""
+        os.kill(self.master_pid, signal.SIGTERM)
+        return self.wait(seconds)
+
+    def interrupt(self, seconds: float = STOP_SECONDS) -> int:
+        """Ctrl-C: a terminal sends it to master and worker alike. The exit code."""
+        kill_group(self.master_pid, signal.SIGINT)
+        return self.wait(seconds)
+
+    def wait(self, seconds: float = STOP_SECONDS) -> int:
+        """Wait for the end that was asked for; the exit code. Proves that no process is left."""
         group = self.master_pid
-        os.kill(group, signal.SIGTERM)
         assert self._process is not None
         try:
             code = self._process.wait(timeout=seconds)
