@@ -16,7 +16,7 @@ blueprint = Blueprint("auth", __name__, url_prefix="/auth")
 def login() -> Response:
     with body() as given:
         username = given.text("username", longest=accounts.LONGEST_NAME)
-        password = given.text("password", longest=accounts.LONGEST_PASSWORD)
+        password = given.text("password", longest=accounts.LONGEST_PASSWORD, blanks=True)
     throttle = current_app.extensions["login_throttle"]
     account = accounts.login(db.engine, throttle, username, password, request.remote_addr or "")
     return reply(tokens.pair(account))

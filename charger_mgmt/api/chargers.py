@@ -35,7 +35,7 @@ def list_chargers() -> Response:
             "status": given.choice("status", SUMMARIES, default=None),
             "has_fault": given.flag("hasFault", default=None),
             "connected": given.flag("connected", default=None),
-            "q": given.text("q", default=None),
+            "q": given.text("q", default=None, blanks=True),
         }
         cursor = given.text("cursor", default=None, longest=1000)
     (after,) = read_cursor(cursor, str) or (None,)
@@ -119,7 +119,7 @@ def _changes(given: Fields) -> dict[str, Any]:
             degrees = given.number(name, least=-limit, most=limit, null=True)
             changes[name] = None if degrees is None else float(round(degrees, 6))
     if given.has("password"):
-        changes["password"] = given.text("password", null=True)
+        changes["password"] = given.text("password", null=True, blanks=True)
     for name, column in (
         ("approved", "approved"),
         ("allowMissingSubprotocol", "allow_missing_subprotocol"),

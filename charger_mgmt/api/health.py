@@ -3,6 +3,7 @@
 import gevent
 from flask import Blueprint, Response
 from sqlalchemy import select
+from sqlalchemy.exc import SQLAlchemyError
 
 from ..errors import DatabaseAway
 from ..extensions import db
@@ -30,8 +31,12 @@ def ready() -> Response:
             with reading(db.engine) as conn:
                 conn.execute(select(Watch.id).limit(1)).all()
         except DatabaseAway as error:
-            return problem(503, "database-away", str(error), headers={"Retry-After": "5"})
+            return _not_ready(str(error))
+        except SQLAlchemyError:
+            return _not_ready("The database lacks our tables: run `flask db upgrade`.")
         return reply({"status": "ready"})
-    return problem(
-        503, "database-away", "The database does not answer in time.", headers={"Retry-After": "5"}
-    )
+    return _not_ready("The database does not answer in time.")
+
+
+def _not_ready(why: str) -> Response:
+    return problem(503, "database-away", why, headers={"Retry-After": "5"})

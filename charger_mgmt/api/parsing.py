@@ -106,9 +106,19 @@ class Fields:
         return None
 
     def text(
-        self, name: str, *, default: Any = MISSING, longest: int = 255, shortest: int = 1, null: bool = False
+        self,
+        name: str,
+        *,
+        default: Any = MISSING,
+        longest: int = 255,
+        shortest: int = 1,
+        null: bool = False,
+        blanks: bool = False,
     ) -> Any:
-        """A string without control characters. `null` allows JSON null."""
+        """A string without control characters. `null` allows JSON null, `blanks` blanks at the ends.
+
+        Some databases count "A" and "A " as equal, others do not: names have none.
+        """
         value, given = self._take(name, default, null)
         if not given:
             return value
@@ -118,6 +128,8 @@ class Fields:
             return self.wrong(name, f"must have {shortest} to {longest} characters")
         if any(ord(char) < 32 or ord(char) == 127 or 0xD800 <= ord(char) <= 0xDFFF for char in value):
             return self.wrong(name, "must not contain control characters")
+        if value != value.strip() and not blanks:
+            return self.wrong(name, "must not begin or end with a blank")
         return value
 
     def choice(self, name: str, allowed: Iterable[str], *, default: Any = MISSING, null: bool = False) -> Any:

@@ -246,7 +246,7 @@ def _find(conn: Connection, name: str) -> Row[Any]:
     if len(open_ones) > 1:
         raise AmbiguousSession
     row = open_ones[0] if open_ones else ended
-    if row is None:
+    if row is None or row.session_id != name:  # MariaDB's comparison ignores blanks at the end
         raise NotFound(f"There is no session {name[:255]!r}.")
     return row
 

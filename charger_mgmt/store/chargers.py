@@ -67,7 +67,9 @@ def listed(
 def by_identity(conn: Connection, identity: str, *, lock: bool = False) -> Row[Any] | None:
     """The whole row, password hash included; `lock` keeps others from changing it until the commit."""
     query = select(Charger.__table__).where(_C.identity == identity)
-    return conn.execute(query.with_for_update() if lock else query).first()
+    row = conn.execute(query.with_for_update() if lock else query).first()
+    # MariaDB's comparison ignores blanks at the end.
+    return row if row is not None and row.identity == identity else None
 
 
 def add(conn: Connection, identity: str, now: datetime, **values: Any) -> None:

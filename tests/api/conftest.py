@@ -1,0 +1,244 @@
+"""The operator's side in memory: a client whose every answer is held against the OpenAPI document."""
+
+from __future__ import annotations
+
+import copy
+import json
+import re
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import gevent
+import pytest
+from flask import Flask, request
+from flask.testing import FlaskClient
+from jsonschema import Draft202012Validator
+from sqlalchemy import select
+from werkzeug.test import TestResponse
+
+import config
+from charger_mgmt import clock
+from charger_mgmt.extensions import db
+from charger_mgmt.live.session import Session
+from charger_mgmt.ocpp import frames
+from charger_mgmt.services.inbound import ChargerMessage
+from charger_mgmt.store.models import Base
+
+DOCUMENT = json.loads((config.ROOT / "docs" / "openapi.json").read_text())
+
+
+def path_shape(path: str) -> str:
+    """A path or route with the names of its parameters left out."""
+    return re.sub(r"<[^>]*>|\{[^}]*\}", "{}", path)
+
+
+OPERATIONS = {
+    (path_shape(path), method.upper()): operation
+    for path, item in DOCUMENT["paths"].items()
+    for method, operation in item.items()
+}
+
+
+def _closed(node: Any) -> Any:
+    """The schemas, with every key that the document does not name forbidden."""
+    if isinstance(node, list):
+        return [_closed(item) for item in node]
+    if not isinstance(node, dict):
+        return node
+    closed = {key: _closed(value) for key, value in node.items()}
+    if "properties" in closed and closed.get("type") == "object":
+        closed.setdefault("additionalProperties", False)
+    return closed
+
+
+_COMPONENTS = _closed(copy.deepcopy(DOCUMENT["components"]))
+
+
+class Api:
+    """An operator who calls the REST API, and a document that every answer must agree with."""
+
+    def __init__(self, app: Flask, client: FlaskClient, auth: dict[str, str]) -> None:
+        self.app = app
+        self.client = client
+        self.auth = auth
+
+    def get(self, path: str, **options: Any) -> TestResponse:
+        return self.call("GET", path, **options)
+
+    def post(self, path: str, json: Any = None, **options: Any) -> TestResponse:
+        return self.call("POST", path, json=json, **options)
+
+    def patch(self, path: str, json: Any = None, **options: Any) -> TestResponse:
+        return self.call("PATCH", path, json=json, **options)
+
+    def call(self, method: str, path: str, *, token: bool = True, **options: Any) -> TestResponse:
+        if options.get("json", ...) is None:
+            del options["json"]
+        headers = (self.auth if token else {}) | options.pop("headers", {})
+        response = self.client.open(path, method=method, headers=headers, **options)
+        self._agrees(method, response)
+        return response
+
+    def _agrees(self, method: str, response: TestResponse) -> None:
+        described = self._description(method, response)
+        if described is None:
+            assert response.status_code in (404, 405, 308), response.text
+            described = {
+                "content": {"application/problem+json": {"schema": {"$ref": "#/components/schemas/Problem"}}}
+            }
+        if "$ref" in described:
+            described = DOCUMENT["components"]["responses"][described["$ref"].rpartition("/")[2]]
+        ((media_type, content),) = described["content"].items()
+        assert response.mimetype == media_type
+        schema = _closed(content["schema"]) | {"components": _COMPONENTS}
+        Draft202012Validator(schema).validate(json.loads(response.data))
+
+    def _description(self, method: str, response: TestResponse) -> dict[str, Any] | None:
+        """What the document says of this answer; None when the path is none of ours."""
+        with self.app.test_request_context(response.request.path, method=method):
+            rule = request.url_rule
+        if rule is None:
+            return None
+        operation = OPERATIONS[path_shape(rule.rule), method]
+        assert str(response.status_code) in operation["responses"], (response.status_code, response.text)
+        return operation["responses"][str(response.status_code)]
+
+
+@pytest.fixture
+def api(app: Flask, client: FlaskClient, auth: dict[str, str]) -> Api:
+    return Api(app, client, auth)
+
+
+@pytest.fixture
+def rows(app: Flask) -> Iterator[Callable[[type[Base]], list[Any]]]:
+    """Reads a whole table."""
+
+    def read(model: type[Base]) -> list[Any]:
+        table = model.__table__
+        with app.app_context(), db.engine.connect() as conn:
+            return list(conn.execute(select(table).order_by(*table.primary_key.columns)))
+
+    yield read
+
+
+class Charger:
+    """A charger in memory. It speaks through the committer, as from a socket.
+
+    `plugged_in()` gives it an OCPP-J session whose other end is this object: what it answers to our
+    calls is decided by `answers` (action → payload, frames.CallError, None for silence, or a function of
+    the call's payload that gives one of these); what it was asked stands in `asked`.
+    """
+
+    def __init__(self, app: Flask, identity: str, *, flat: bool = False) -> None:
+        self.central = app.extensions["central_system"]
+        self.identity = identity
+        self.flat = flat
+        self.is_open = True
+        self.asked: list[tuple[str, dict[str, Any]]] = []
+        self.answers: dict[str, Any] = {}
+        self.unanswered: list[str] = []
+        connect = {"dialect": "flat" if flat else "ocpp1.6", "process_id": self.central.process_id}
+        self.id = 0
+        reply = self.says("Connect", connect)
+        self.id, self.generation = reply["charger_id"], reply["generation"]
+        self.session: Session | None = None
+
+    def plugged_in(self) -> Charger:
+        self.session = Session(
+            self.identity,
+            charger_id=self.id,
+            generation=self.generation,
+            registration=None,
+            socket=self,
+            last_seen=self.central.last_seen,
+            handle=lambda _session, _call: None,
+        )
+        self.central.registry.add(self.session)
+        return self
+
+    def boots(self) -> dict[str, Any]:
+        return self.says(
+            "BootNotification", {"chargePointVendor": "ChargerCo", "chargePointModel": "EVChargerX"}
+        )
+
+    def reports(self, connector: int, status: str, **fields: Any) -> None:
+        self.says(
+            "StatusNotification",
+            {"connectorId": connector, "status": status, "errorCode": "NoError"} | fields,
+        )
+
+    def starts(self, **fields: Any) -> int:
+        payload = {"connectorId": 1, "idTag": "CARD-9", "meterStart": 1000, "timestamp": _now()} | fields
+        return self.says("StartTransaction", payload)["transactionId"]
+
+    def stops(self, transaction_id: int, **fields: Any) -> None:
+        self.says(
+            "StopTransaction",
+            {"transactionId": transaction_id, "meterStop": 9000, "timestamp": _now()} | fields,
+        )
+
+    def says(self, action: str, payload: dict[str, Any]) -> dict[str, Any]:
+        message = ChargerMessage(
+            action=action,
+            charger_id=self.id,
+            identity=self.identity,
+            payload=payload,
+            raw=json.dumps(payload),
+            message_id=None,
+            received_at=clock.now(),
+            flat=self.flat,
+        )
+        return self.central.committer.submit(message).payload
+
+    def answers_late(self, payload: dict[str, Any]) -> None:
+        """The answer to the oldest call that it kept silent on."""
+        assert self.session is not None
+        self.session.take(frames.encode(frames.CallResult(self.unanswered.pop(0), payload)))
+
+    # The socket, as its session sees it
+
+    def receive(self) -> str | None:
+        raise AssertionError("this socket is read by nobody")
+
+    def send(self, text: str) -> None:
+        call = frames.decode(text)
+        assert isinstance(call, frames.Call)
+        self.asked.append((call.action, call.payload))
+        gevent.spawn(self._answer, call)
+
+    def _answer(self, call: frames.Call) -> None:
+        answer = self.answers.get(call.action, {"status": "Accepted"})
+        if callable(answer):
+            answer = answer(call.payload)
+        if answer is None:
+            self.unanswered.append(call.id)
+            return
+        assert self.session is not None
+        frame: Any = frames.CallResult(call.id, answer)
+        if isinstance(answer, frames.CallError):
+            frame = frames.CallError(call.id, answer.code, answer.description, {})
+        self.session.take(frames.encode(frame))
+
+    def close(self, code: int = 1000, reason: str = "") -> None:
+        self.drop(reason)
+
+    def drop(self, why: str = "") -> None:
+        self.is_open = False
+        assert self.session is not None
+        self.central.registry.remove(self.session)
+        self.session.end()
+
+
+def _now() -> str:
+    return clock.now().isoformat().replace("+00:00", "Z")
+
+
+@pytest.fixture
+def charger(app: Flask) -> Callable[..., Charger]:
+    """Makes a connected charger: `charger("CP1")` on a session, `charger("1", flat=True)` on the flat dialect."""
+
+    def connect(identity: str = "CP1", *, flat: bool = False) -> Charger:
+        made = Charger(app, identity, flat=flat)
+        return made if flat else made.plugged_in()
+
+    return connect
