@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import re
+from contextlib import suppress
 from decimal import Decimal
 from typing import Any
 
@@ -15,10 +16,15 @@ from .actions import NEVER_REFUSED
 from .conversation import CallReceived, Reply
 from .frames import CallError, Malformed, decode
 
-_FIELD = re.compile(
+#: A field and its whole value (a number that breaks off with the text is not one), any other text, or a
+#: bracket.
+_TOKEN = re.compile(
     r'"(connectorId|idTag|timestamp|meterStart|meterStop|transactionId|reason|reservationId)"\s*:\s*'
-    r'("(?:[^"\\]|\\.){0,255}"|-?\d{1,20}(?:\.\d{1,10})?(?=\s*[,}\]]|\s*$))'
+    r'("(?:[^"\\]|\\.){0,255}"|-?\d{1,20}(?:\.\d{1,10})?(?=\s*[,}\]]))'
+    r'|"(?:[^"\\]|\\.)*"|[\[\]{}]'
 )
+#: Inside the frame's array and the payload's object, and not deeper: a sample has a timestamp too.
+_PAYLOAD = 2
 
 
 def saved_call(event: Reply, text: str) -> CallReceived | None:
@@ -34,9 +40,15 @@ def saved_call(event: Reply, text: str) -> CallReceived | None:
 def salvage(text: str) -> dict[str, Any]:
     """The top-level fields of a transaction message that can still be read; the first of a name wins."""
     fields: dict[str, Any] = {}
-    for name, value in _FIELD.findall(text):
-        try:
-            fields.setdefault(name, json.loads(value, strict=False, parse_float=Decimal))
-        except ValueError:
-            continue
+    depth = 0
+    for token in _TOKEN.finditer(text):
+        name, value = token.groups()
+        if name is not None:
+            if depth == _PAYLOAD:
+                with suppress(ValueError):
+                    fields.setdefault(name, json.loads(value, strict=False, parse_float=Decimal))
+        elif token[0] in "[{":
+            depth += 1
+        elif token[0] in "]}":
+            depth -= 1
     return fields
