@@ -48,18 +48,24 @@ def _hang_up(chargers: list[SpeakingCharger]) -> None:
         charger.hangs_up()
 
 
+@pytest.fixture
+def charger_class() -> Callable[..., FakeCharger]:
+    """What the fixtures below make; a folder may put a stricter charger in its place."""
+    return FakeCharger
+
+
 # Chargers in memory
 
 
 @pytest.fixture
-def chargers(app: Flask) -> Iterator[ChargerFactory]:
+def chargers(app: Flask, charger_class: Callable[..., FakeCharger]) -> Iterator[ChargerFactory]:
     """Makes chargers in memory: `chargers("CP-2", connectors=1, password="…", subprotocols=[…])`."""
     made: list[SpeakingCharger] = []
 
     def make(identity: str = "CP-1", *, password: str | bytes | None = None, **options: Any) -> FakeCharger:
         line, options = _split(options)
         transport = MemoryTransport(app, identity, headers=_headers(identity, password), **line)
-        charger = FakeCharger(identity, transport, **options)
+        charger = charger_class(identity, transport, **options)
         made.append(charger)
         return charger
 
@@ -100,7 +106,9 @@ def flat_charger(flat_chargers: Callable[..., FlatCharger]) -> FlatCharger:
 
 
 @pytest.fixture
-def wire_charger(server: GunicornServer) -> Iterator[ChargerFactory]:
+def wire_charger(
+    server: GunicornServer, charger_class: Callable[..., FakeCharger]
+) -> Iterator[ChargerFactory]:
     """Makes chargers that dial the real server: `wire_charger("CP-1", password=b"…", url=…)`."""
     made: list[SpeakingCharger] = []
 
@@ -115,7 +123,7 @@ def wire_charger(server: GunicornServer) -> Iterator[ChargerFactory]:
         line, options = _split(options)
         given = [*_headers(identity, password), *(headers or [])]
         transport = WireTransport(url or charger_url(server.ocpp_url, identity), headers=given, **line)
-        charger = FakeCharger(identity, transport, **options)
+        charger = charger_class(identity, transport, **options)
         made.append(charger)
         return charger
 
