@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 import json
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
 import gevent
@@ -110,7 +110,7 @@ def api(app: Flask, client: FlaskClient, auth: dict[str, str]) -> Api:
 
 
 @pytest.fixture
-def rows(app: Flask) -> Iterator[Callable[[type[Base]], list[Any]]]:
+def rows(app: Flask) -> Callable[[type[Base]], list[Any]]:
     """Reads a whole table."""
 
     def read(model: type[Base]) -> list[Any]:
@@ -118,7 +118,7 @@ def rows(app: Flask) -> Iterator[Callable[[type[Base]], list[Any]]]:
         with app.app_context(), db.engine.connect() as conn:
             return list(conn.execute(select(table).order_by(*table.primary_key.columns)))
 
-    yield read
+    return read
 
 
 class Charger:

@@ -1,0 +1,300 @@
+"""Calls to a charger, by hand: each is a row with its life."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import gevent
+import pytest
+from flask import Flask
+
+from charger_mgmt import clock
+from charger_mgmt.errors import ChargerOffline, NotFound
+from charger_mgmt.ocpp import frames
+from charger_mgmt.services import charger_passwords, commands
+from charger_mgmt.store.models import Charger as ChargerRow
+from charger_mgmt.store.models import Command
+
+from .conftest import Api, Charger
+from .test_chargers import follow
+
+Plug = Callable[..., Charger]
+Rows = Callable[[Any], list[Any]]
+VALID = {
+    "ChangeAvailability": {"connectorId": 0, "type": "Inoperative"},
+    "ChangeConfiguration": {"key": "HeartbeatInterval", "value": "300"},
+    "ClearCache": {},
+    "DataTransfer": {"vendorId": "ChargerCo", "data": "x"},
+    "GetConfiguration": {"key": ["HeartbeatInterval"]},
+    "RemoteStartTransaction": {"idTag": "CARD-9", "connectorId": 1},
+    "RemoteStopTransaction": {"transactionId": 4711},
+    "Reset": {"type": "Soft"},
+    "TriggerMessage": {"requestedMessage": "Heartbeat"},
+    "UnlockConnector": {"connectorId": 1},
+}
+
+
+def until(condition: Callable[[], Any], seconds: float = 5) -> Any:
+    """Let greenlets run until the condition holds."""
+    deadline = clock.monotonic() + seconds
+    while not (value := condition()):
+        assert clock.monotonic() < deadline, "it did not happen in time"
+        gevent.sleep(0.01)
+    return value
+
+
+@pytest.mark.parametrize("action", VALID)
+def test_each_action_reaches_the_charger_and_its_record_is_the_answer(
+    api: Api, charger: Plug, action: str
+) -> None:
+    made = charger("CP1")
+    yes = {"status": "Unlocked" if action == "UnlockConnector" else "Accepted"}
+    made.answers[action] = {} if action == "GetConfiguration" else yes
+    answer = api.post(f"/api/chargers/CP1/commands/{action}", VALID[action])
+    assert made.asked == [(action, VALID[action])]
+    assert answer.status_code == 200
+    assert answer.json.items() >= {
+        "action": action, "payload": VALID[action], "state": "accepted", "response": made.answers[action],
+        "requestedBy": "operator", "chargerId": "CP1",
+    }.items()  # fmt: skip
+    assert answer.json["createdAt"] <= answer.json["sentAt"] <= answer.json["answeredAt"]
+    assert api.get(f"/api/chargers/CP1/commands/{answer.json['commandId']}").json == answer.json
+
+
+def test_every_action_is_tried_here() -> None:
+    assert set(VALID) == set(commands.ACTIONS)
+
+
+def test_an_unknown_action_is_404_and_names_the_known_ones(api: Api, charger: Plug) -> None:
+    charger("CP1")
+    answer = api.post("/api/chargers/CP1/commands/reset", {"type": "Soft"})
+    assert answer.status_code == 404
+    assert "RemoteStartTransaction" in answer.json["detail"]
+
+
+@pytest.mark.parametrize(
+    ("action", "payload"),
+    [
+        ("Reset", {}),
+        ("Reset", {"type": "soft"}),
+        ("Reset", {"type": "Soft", "why": "x"}),
+        ("RemoteStartTransaction", {"idTag": "x" * 21}),
+        ("ChangeConfiguration", {"key": "HeartbeatInterval", "value": 300}),
+        ("GetConfiguration", {"key": "HeartbeatInterval"}),
+    ],
+)
+def test_an_invalid_payload_is_not_sent(
+    api: Api, charger: Plug, action: str, payload: dict[str, Any]
+) -> None:
+    made = charger("CP1")
+    assert api.post(f"/api/chargers/CP1/commands/{action}", payload).status_code == 400
+    assert made.asked == []
+    assert api.get("/api/chargers/CP1/commands").json == []
+
+
+@pytest.mark.parametrize("connector_id", [0, 99, 2**31, 2**63, -1])
+def test_what_looks_pointless_is_sent_all_the_same(api: Api, charger: Plug, connector_id: int) -> None:
+    made = charger("CP1")
+    payload = {"connectorId": connector_id, "type": "Operative"}
+    assert api.post("/api/chargers/CP1/commands/ChangeAvailability", payload).status_code == 200
+    assert made.asked == [("ChangeAvailability", payload)]
+
+
+@pytest.mark.parametrize(
+    ("action", "response", "state"),
+    [
+        ("Reset", {"status": "Rejected"}, "rejected"),
+        ("ChangeAvailability", {"status": "Scheduled"}, "accepted"),
+        ("ChangeConfiguration", {"status": "RebootRequired"}, "accepted"),
+        ("ChangeConfiguration", {"status": "NotSupported"}, "rejected"),
+        ("UnlockConnector", {"status": "Unlocked"}, "accepted"),
+        ("UnlockConnector", {"status": "UnlockFailed"}, "rejected"),
+        ("GetConfiguration", {"configurationKey": [{"key": "a", "readonly": True}]}, "accepted"),
+        ("DataTransfer", {"status": "UnknownVendorId"}, "rejected"),
+        ("TriggerMessage", {"status": "NotImplemented"}, "rejected"),
+    ],
+)
+def test_a_no_is_not_a_yes(
+    api: Api, charger: Plug, action: str, response: dict[str, Any], state: str
+) -> None:
+    charger("CP1").answers[action] = response
+    answer = api.post(f"/api/chargers/CP1/commands/{action}", VALID[action])
+    assert (answer.status_code, answer.json["state"], answer.json["response"]) == (200, state, response)
+
+
+def test_an_error_of_the_charger_is_in_the_record(api: Api, charger: Plug) -> None:
+    charger("CP1").answers["Reset"] = frames.CallError("", "NotSupported", "no \x00 reset", {})
+    answer = api.post("/api/chargers/CP1/commands/Reset", {"type": "Hard"})
+    assert (answer.status_code, answer.json["state"], answer.json["errorCode"]) == (
+        200,
+        "error",
+        "NotSupported",
+    )
+
+
+def test_an_offline_charger_is_409(api: Api, charger: Plug) -> None:
+    made = charger("CP1")
+    made.drop()
+    answer = api.post("/api/chargers/CP1/commands/ClearCache")
+    assert (answer.status_code, answer.json["code"]) == (409, "charger-offline")
+
+
+@pytest.mark.settings(OPERATOR_WAIT=0.2)
+def test_an_answer_that_is_not_there_yet_is_202(api: Api, charger: Plug) -> None:
+    made = charger("CP1")
+    made.answers["Reset"] = None
+    answer = api.post("/api/chargers/CP1/commands/Reset", {"type": "Soft"})
+    assert (answer.status_code, answer.json["state"]) == (202, "sent")
+    made.answers_late({"status": "Accepted"})
+    href = answer.headers["Link"][1:].partition(">")[0]
+    until(lambda: api.get(href).json["state"] == "accepted")
+
+
+@pytest.mark.settings(CALL_TIMEOUT=0.1)
+def test_a_time_out_is_unknown_and_a_late_answer_still_counts(api: Api, charger: Plug) -> None:
+    made = charger("CP1")
+    made.answers["Reset"] = None
+    answer = api.post("/api/chargers/CP1/commands/Reset", {"type": "Soft"})
+    assert (answer.status_code, answer.json["code"]) == (504, "outcome-unknown")
+    href = answer.json["command"]["href"]
+    assert href in answer.headers["Link"]
+    assert api.get(href).json["state"] == "timed out"
+    made.answers_late({"status": "Rejected"})
+    until(lambda: api.get(href).json["state"] == "late answer")
+    assert api.get(href).json["response"] == {"status": "Rejected"}
+
+
+def test_a_socket_that_dies_ends_the_wait_at_once(api: Api, charger: Plug) -> None:
+    made = charger("CP1")
+    made.answers["Reset"] = lambda _payload: made.drop()
+    began = clock.monotonic()
+    answer = api.post("/api/chargers/CP1/commands/Reset", {"type": "Hard"})
+    assert (answer.status_code, answer.json["code"]) == (504, "outcome-unknown")
+    assert clock.monotonic() - began < 5
+    assert api.get(answer.json["command"]["href"]).json["state"] == "charger gone"
+
+
+def test_calls_go_out_one_at_a_time_in_order(api: Api, charger: Plug, app: Flask) -> None:
+    made = charger("CP1")
+    made.answers["Reset"] = None
+    central = app.extensions["central_system"]
+    for kind in ("Soft", "Hard"):
+        commands.send(central, "CP1", "Reset", {"type": kind}, requested_by="test", wait=0)
+    until(lambda: made.unanswered)
+    assert [payload["type"] for _, payload in made.asked] == ["Soft"]
+    states = [row["state"] for row in api.get("/api/chargers/CP1/commands").json]
+    assert states == ["queued", "sent"]
+    made.answers_late({"status": "Accepted"})
+    until(lambda: len(made.asked) == 2)
+
+
+@pytest.mark.settings(CHARGER_ONBOARDING="approve")
+@pytest.mark.parametrize("action", ["RemoteStartTransaction", "RemoteStopTransaction"])
+def test_a_pending_charger_gets_no_remote_start_or_stop(api: Api, charger: Plug, action: str) -> None:
+    made = charger("CP1")
+    assert made.boots()["status"] == "Pending"
+    assert api.post(f"/api/chargers/CP1/commands/{action}", VALID[action]).status_code == 409
+    assert api.post("/api/chargers/CP1/commands/GetConfiguration", {}).status_code == 200
+    assert [action for action, _ in made.asked] == ["GetConfiguration"]
+
+
+def test_an_accepted_charger_is_not_asked_to_boot(api: Api, charger: Plug) -> None:
+    made = charger("CP1")
+    made.boots()
+    trigger = {"requestedMessage": "BootNotification"}
+    assert api.post("/api/chargers/CP1/commands/TriggerMessage", trigger).status_code == 409
+    assert api.post("/api/chargers/CP1/commands/TriggerMessage", VALID["TriggerMessage"]).status_code == 200
+
+
+KEY = "30313233343536373839616263646566"
+
+
+@pytest.mark.parametrize("name", ["AuthorizationKey", "authorizationkey"])
+def test_an_authorization_key_is_sent_but_never_kept(
+    api: Api, charger: Plug, rows: Rows, caplog: pytest.LogCaptureFixture, name: str
+) -> None:
+    made = charger("CP1")
+    answer = api.post("/api/chargers/CP1/commands/ChangeConfiguration", {"key": name, "value": KEY})
+    assert made.asked == [("ChangeConfiguration", {"key": name, "value": KEY})]
+    assert answer.json["payload"] == {"key": name, "value": "***"}
+    assert KEY not in answer.text + repr(rows(Command)) + caplog.text
+    assert charger_passwords.matches(rows(ChargerRow)[0].password_hash, b"0123456789abcdef")
+
+
+@pytest.mark.parametrize("status", ["Rejected", "NotSupported", "RebootRequired"])
+def test_a_refused_authorization_key_changes_nothing(
+    api: Api, charger: Plug, rows: Rows, status: str
+) -> None:
+    charger("CP1").answers["ChangeConfiguration"] = {"status": status}
+    api.post("/api/chargers/CP1/commands/ChangeConfiguration", {"key": "AuthorizationKey", "value": KEY})
+    assert rows(ChargerRow)[0].password_hash is None
+
+
+def test_a_bad_authorization_key_is_not_quoted_back(api: Api, charger: Plug) -> None:
+    charger("CP1")
+    secret = KEY * 20
+    answer = api.post(
+        "/api/chargers/CP1/commands/ChangeConfiguration", {"key": "AuthorizationKey", "value": secret}
+    )
+    assert answer.status_code == 400
+    assert KEY not in answer.text
+
+
+def test_a_key_that_a_charger_tells_is_hidden(api: Api, charger: Plug, rows: Rows) -> None:
+    entry = {"key": "AuthorizationKey", "readonly": False, "value": KEY}
+    charger("CP1").answers["GetConfiguration"] = {"configurationKey": [entry]}
+    answer = api.post("/api/chargers/CP1/commands/GetConfiguration", {})
+    assert answer.json["response"]["configurationKey"][0]["value"] == "***"
+    assert KEY not in repr(rows(Command))
+
+
+def test_commands_are_listed_newest_first_in_pages(api: Api, charger: Plug) -> None:
+    charger("CP1").answers["Reset"] = {"status": "Rejected"}
+    for action in ("ClearCache", "Reset", "GetConfiguration"):
+        api.post(f"/api/chargers/CP1/commands/{action}", VALID[action])
+    pages = follow(api, "/api/chargers/CP1/commands?limit=2")
+    assert [[row["action"] for row in page] for page in pages] == [
+        ["GetConfiguration", "Reset"],
+        ["ClearCache"],
+    ]
+    assert [row["action"] for row in api.get("/api/chargers/CP1/commands?state=rejected").json] == ["Reset"]
+    assert len(api.get("/api/chargers/CP1/commands?action=Reset").json) == 1
+
+
+def test_a_command_belongs_to_its_charger(api: Api, charger: Plug) -> None:
+    charger("CP1")
+    charger("CP2")
+    made = api.post("/api/chargers/CP1/commands/ClearCache").json
+    assert api.get(f"/api/chargers/CP2/commands/{made['commandId']}").status_code == 404
+
+
+def test_half_a_character_in_an_answer_is_kept_readably(api: Api, charger: Plug) -> None:
+    charger("CP1").answers["DataTransfer"] = {"status": "Accepted", "data": "\ud800\x00"}
+    answer = api.post("/api/chargers/CP1/commands/DataTransfer", VALID["DataTransfer"])
+    assert answer.json["response"]["data"] == "\ufffd\\x00"
+
+
+def test_what_a_dead_process_left_is_put_right(api: Api, charger: Plug, app: Flask, rows: Rows) -> None:
+    made = charger("CP1")
+    made.answers["Reset"] = None
+    central = app.extensions["central_system"]
+    for kind in ("Soft", "Hard"):
+        commands.send(central, "CP1", "Reset", {"type": kind}, requested_by="test", wait=0)
+    until(lambda: made.unanswered)
+    commands.put_right(central)
+    assert [row.state for row in rows(Command)] == ["sent", "queued"]
+    central.process_id = "the next process"
+    commands.put_right(central)
+    assert [row.state for row in rows(Command)] == ["timed out", "charger gone"]
+    made.answers_late({"status": "Accepted"})  # the old process was alive after all
+    until(lambda: rows(Command)[0].state == "late answer")
+
+
+def test_the_service_names_what_is_wrong(app: Flask, api: Api, charger: Plug) -> None:
+    central = app.extensions["central_system"]
+    with pytest.raises(NotFound):
+        commands.send(central, "CP1", "ClearCache", {}, requested_by="test", wait=0)
+    charger("CP1").drop()
+    with pytest.raises(ChargerOffline):
+        commands.send(central, "CP1", "ClearCache", {}, requested_by="test", wait=0)
