@@ -15,7 +15,6 @@ from .transactions import is_plausible
 REGISTER = "Energy.Active.Import.Register"
 _SCALE = 1_000_000
 _LARGEST = 2**63 - 1
-_SPELLINGS = {"Celcius": "Celsius", "Hertz": "Hz"}
 _WATT_HOURS = {"Wh": 1_000, "kWh": 1_000_000}
 
 
@@ -84,7 +83,7 @@ def read(meter_value: Any) -> Iterator[Sample]:
                 context=(sampled.get("context") or "Sample.Periodic")[:32],
                 location=(sampled.get("location") or "Outlet")[:16],
                 format="SignedData" if signed else "Raw",
-                unit=_cut(_SPELLINGS.get(unit, unit) if unit else None, 24),
+                unit=_cut(unit, 24),
                 value_micro=None if signed else _micro(raw),
                 raw=raw,
             )

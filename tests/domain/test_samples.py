@@ -57,13 +57,6 @@ def test_what_is_no_number_stays_unknown_and_keeps_its_text(value):
     assert sample.raw == value
 
 
-def test_both_spellings_of_celsius_are_one_unit():
-    readings = {
-        read_one(value="21", measurand="Temperature", unit=unit).unit for unit in ("Celsius", "Celcius")
-    }
-    assert readings == {"Celsius"}
-
-
 def test_signed_data_is_kept_as_it_is():
     sample = read_one(value="A1B2C3", format="SignedData")
     assert (sample.format, sample.value_micro, sample.raw) == ("SignedData", None, "A1B2C3")
