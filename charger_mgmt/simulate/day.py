@@ -1,10 +1,10 @@
 """The life of one charger: it boots, cars come and go, things break, the line fails.
 
 Time runs `pace` times as fast as on the wall: a session of an hour takes a minute at pace 60. What is
-reported fits together all the same: timestamps are the real time (so that the system's history and its
-clock checks make sense), the energy of a session is that of the whole simulated hour, and the reported
-power is energy by real time, that is `pace` times what the car draws. Heartbeats and the waits for
-redialling follow the real clock, as the central system's own limits do.
+reported fits together all the same: timestamps are real, power is what a car draws, and energy is that
+power by the real time. So the hour at 11 kW is reported as a minute with 183 Wh; its 11 kWh in a minute
+would rightly be flagged as implausible. Heartbeats and the waits for redialling follow the real clock, as
+the central system's own limits do.
 """
 
 from __future__ import annotations
@@ -192,6 +192,14 @@ class ChargerLife(Life):
             self._threads.append(thread)
             thread.start()
 
+    def _ends(self) -> None:
+        """Nobody charges when the simulation is over, not even by a remote start in the last second."""
+        self.charger.refuses("RemoteStartTransaction")
+        self.charger.rests()
+        for session in list(self.charger.sessions.values()):
+            self._parts(session, "Local", counted=False)
+        super()._ends()
+
     def _connector(self, connector: int) -> None:
         charger = self.charger
         while not self.pace.over.is_set():
@@ -278,7 +286,7 @@ class ChargerLife(Life):
             now_kw = power * self.chance.uniform(0.92, 1.0)
             drawn_wh += now_kw * 1000 / 60
             if not session.ended:
-                charger.registers[connector] = session.meter_start + round(drawn_wh)
+                charger.registers[connector] = session.meter_start + round(drawn_wh / self.pace.factor)
                 self._meters(session, now_kw, min(100.0, soc + 80 * drawn_wh / wanted_wh))
         if not session.ended and not self.pace.over.is_set() and reason == "Local":
             tell(charger.reports, connector, "SuspendedEV")
@@ -292,21 +300,21 @@ class ChargerLife(Life):
             "unit": "Wh",
         }
         power = {
-            "value": f"{now_kw * 1000 * self.pace.factor:.0f}",
+            "value": f"{now_kw * 1000:.0f}",
             "measurand": "Power.Active.Import",
             "unit": "W",
         }
         charge = {"value": f"{soc:.0f}", "measurand": "SoC", "unit": "Percent", "location": "EV"}
         self.charger.meters(session.connector, session, samples=[energy, power, charge])
 
-    def _parts(self, session: ChargingSession, reason: str) -> None:
+    def _parts(self, session: ChargingSession, reason: str, counted: bool = True) -> None:
         charger, connector = self.charger, session.connector
         if not session.ended:  # else a remote stop has seen to it
             charger.stops(session, reason=reason)
             tell(charger.reports, connector, "Finishing")
             self.pace.minutes(self.chance.uniform(0.5, 3))
             tell(charger.reports, connector, "Available")
-        self.tally.running -= 1
+        self.tally.running -= counted
         self.tally.finished += 1
 
 

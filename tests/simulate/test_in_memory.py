@@ -14,7 +14,11 @@ def test_a_session_from_boot_to_history(charger, operator):
     charger.stops(session, meter=2500)
     charger.reports(1, "Available")
     (row,) = operator.history(charger)
-    assert (row["transactionId"], row["status"], row["energyWh"]) == (session.transaction_id, "Completed", 1500)
+    assert (row["transactionId"], row["status"], row["energyWh"]) == (
+        session.transaction_id,
+        "Completed",
+        1500,
+    )
     assert operator.sees(charger)["status"] == "Available"
 
 
