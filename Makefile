@@ -102,7 +102,8 @@ tools:
 	    echo "    sudo apt-get install$$missing"; exit 1; \
 	fi; \
 	echo "Installing$$missing ..."; \
-	$$as_root $(APT) update && $$as_root $(APT) install -y --no-install-recommends $$missing
+	$$as_root $(APT) update && \
+	$$as_root $(APT) install -y --no-install-recommends $$missing >/dev/null
 
 # Other people's OCPP software that the tests drive the system with.
 peers: tools
