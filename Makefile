@@ -43,6 +43,10 @@ test: tools venv-dev peers  ## Run every test, on SQLite and on MariaDB, over re
 test-fast: venv-dev  ## Run the tests that need no server (in memory, on SQLite)
 	@$(BIN)/python -m pytest -m "not wire and not mariadb and not peer" $(ARGS)
 
+.PHONY: test-faults
+test-faults: tools venv-dev  ## Kill, freeze and cut things under load (FAULT_SECONDS=600 for a soak, FAULT_SEED=...)
+	@FAULT_SEED=$(FAULT_SEED) FAULT_SECONDS=$(FAULT_SECONDS) $(BIN)/python -m pytest tests/faults $(ARGS)
+
 check: venv-dev  ## Check style and types, as CI does
 	@$(BIN)/python -m ruff check .
 	@$(BIN)/python -m ruff format --check .

@@ -1,0 +1,107 @@
+"""Faults under load: the seed, the time, the report.
+
+FAULT_SEED repeats a run's random moments; FAULT_SECONDS (8) is how long the chargers work in each scenario.
+"""
+
+from __future__ import annotations
+
+import os
+import random
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.conftest import migrate
+from tests.support.server import GunicornServer
+
+from .books import Account, Rows, compare
+from .crew import Crew
+
+SEED = int(os.environ.get("FAULT_SEED") or random.SystemRandom().randrange(1_000_000))
+SECONDS = float(os.environ.get("FAULT_SECONDS") or 8)
+#: Time-outs short enough for a test, in the proportions of the defaults.
+ENVIRON = {
+    "COMMIT_TIMEOUT": "6",
+    "DATABASE_TIMEOUT": "3",
+    "WEBSOCKET_PING_INTERVAL": "2",
+    "FOLLOW_UP_DELAY": "0.2",
+}
+_REPORT: list[str] = []
+
+
+class Scenario:
+    """What a scenario needs: chance, time, fleets, and the account at the end."""
+
+    def __init__(self, name: str, folder: Path) -> None:
+        self.name = name
+        self.folder = folder
+        self.seed = SEED
+        self.chance = random.Random(f"{SEED} {name}")
+        self.seconds = SECONDS
+        self._began = time.monotonic()
+        self._fleets: list[Crew] = []
+        print(f"FAULT_SEED={SEED}")
+
+    def fleet(self, server_url: str, **options: Any) -> Crew:
+        """Start a fleet."""
+        crew = Crew(server_url, self.folder, seed=self.seed, **options)
+        self._fleets.append(crew)
+        return crew
+
+    def load(self, least: float, most: float) -> None:
+        """Let the chargers work for a random time."""
+        time.sleep(self.chance.uniform(least, most))
+
+    def goes_on(self) -> bool:
+        """There is time left for another fault."""
+        return time.monotonic() - self._began < self.seconds + 4
+
+    def settle(self, database_url: str, *ledgers: dict[str, Any]) -> Account:
+        """Compare and report; fails unless everything balances. Returns the account."""
+        rows = Rows(database_url)
+        ledger = {name: charger for part in ledgers for name, charger in part.items()}
+        account = compare(ledger, rows)
+        self.note(str(account))
+        account.must_balance()
+        assert rows.connected == 0, f"{rows.connected} chargers are still shown as connected"
+        return account
+
+    def note(self, text: str) -> None:
+        """A line for the report."""
+        _REPORT.append(f"{self.name}: {text}; {time.monotonic() - self._began:.0f} s")
+
+    def end(self) -> None:
+        for crew in self._fleets:
+            crew.__exit__()
+
+
+@pytest.fixture
+def scenario(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Scenario]:
+    """This test's scenario; its fleets are ended with it."""
+    made = Scenario(request.node.name, tmp_path)
+    yield made
+    made.end()
+
+
+@contextmanager
+def started(database_url: str, **environ: str) -> Iterator[GunicornServer]:
+    """A server on a new database, without an operator."""
+    migrate(database_url)
+    server = GunicornServer(database_url, ENVIRON | environ)
+    try:
+        server.start()
+        yield server
+        server.terminate()
+    finally:
+        server.remove()
+
+
+def pytest_terminal_summary(terminalreporter: Any) -> None:
+    if _REPORT:
+        terminalreporter.section(f"faults, FAULT_SEED={SEED}")
+        for line in _REPORT:
+            terminalreporter.line(line)
