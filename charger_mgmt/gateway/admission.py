@@ -6,9 +6,10 @@ are the credentials right, is there a common subprotocol.
 
 from __future__ import annotations
 
+import contextlib
 import json
 import logging
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -146,7 +147,24 @@ def _flat(row: Row[Any] | None, given: Credentials | None, *, refused: bool) -> 
 
 def _proves(given: Credentials | None, identity: str, stored: str) -> bool:
     """The user is the identity (whitepaper A00.FR.204) and the password is the one on file."""
-    return given is not None and given.user == identity and charger_passwords.matches(stored, given.password)
+    return (
+        given is not None
+        and given.user == identity
+        and any(charger_passwords.matches(stored, spelled) for spelled in _spellings(given.password))
+    )
+
+
+def _spellings(password: bytes) -> Iterator[bytes]:
+    """The password, and the same key in hex or out of it.
+
+    An AuthorizationKey is hex in the configuration and bytes in the header (section 6.2.2); operators and
+    some firmware use the hex digits in both places.
+    """
+    key = password
+    with contextlib.suppress(ValueError):
+        key = bytes.fromhex(password.decode("ascii"))
+    digits = key.hex()
+    yield from (password, key, digits.encode(), digits.upper().encode())
 
 
 def _bad(detail: str) -> Refused:

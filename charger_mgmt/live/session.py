@@ -103,6 +103,8 @@ class Session:
         self.socket = socket
         self.conversation = Conversation()
         self.triggered: set[str] = set()
+        #: A charger that has never booted was asked to.
+        self.boot_asked = False
         #: A StatusNotification has come since the last boot.
         self.status_reported = False
         #: No more calls can be made: the socket has ended.
@@ -166,8 +168,7 @@ class Session:
         """Handle what is queued, strictly in order; the greenlet ends with the queue."""
         queue = self._queue
         while queue:
-            if not self.ended or self.socket.is_open:
-                self._run(queue[0])
+            self._run(queue[0])  # also when the socket has died: what was received is stored
             queue.popleft()
             if self._room is not None and len(queue) <= QUEUE_LIMIT // 2:
                 self._room.set()
@@ -322,6 +323,7 @@ class Session:
     def drop(self, why: str = "dropped by us") -> None:
         """Close abruptly: the charger counts itself offline and keeps its queue."""
         self.socket.drop(why)
+        self.end()
 
     def end(self) -> None:
         """The socket has died: everybody who waits for the charger knows at once."""

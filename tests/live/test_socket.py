@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import socket as std_socket
 import struct
 
@@ -172,7 +173,7 @@ def test_while_nobody_receives_the_charger_cannot_fill_our_memory() -> None:
     theirs.settimeout(0.3)
     sent = 0
     piece = frame(TEXT, b"x" * 60_000)
-    with pytest.raises(TimeoutError):
+    with contextlib.suppress(TimeoutError):
         while sent < 100_000_000:
             sent += theirs.send(piece)
     assert sent < 20_000_000  # what the kernel's buffers hold, and no more
