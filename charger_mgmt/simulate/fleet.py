@@ -97,13 +97,9 @@ class Fleet:
     def runs(self) -> bool:
         """Until the time is over or `ends` was called; True: everything was acknowledged."""
         began = self._clock.monotonic()
-        threads = []
-        for life in self._lives:
-            thread = threading.Thread(target=life.lives, daemon=True)
-            threads.append(thread)
-            thread.start()
-            if self.pace.seconds(1 / DIALS_PER_SECOND):
-                break
+        living: list[threading.Thread] = []
+        dialling = threading.Thread(target=self._dials, args=(living,), daemon=True)
+        dialling.start()
         limit = None if self._options.minutes is None else self._options.minutes * 60
         while True:
             passed = self._clock.monotonic() - began
@@ -117,9 +113,18 @@ class Fleet:
             self._say(self.progress(self._clock.monotonic() - began))
         self._say("ending: what still runs is stopped and delivered")
         self.pace.over.set()
-        for thread in threads:
+        for thread in [dialling, *living]:
             thread.join(60)
         return self._closes_the_books()
+
+    def _dials(self, living: list[threading.Thread]) -> None:
+        """Begin one life after the other: real fleets do not dial in within one moment."""
+        for life in self._lives:
+            thread = threading.Thread(target=life.lives, daemon=True)
+            living.append(thread)
+            thread.start()
+            if self.pace.seconds(1 / DIALS_PER_SECOND):
+                break
 
     def ends(self) -> None:
         """Come to an end: stop what runs, deliver what is queued, hang up."""
