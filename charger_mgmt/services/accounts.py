@@ -26,6 +26,8 @@ from ..store.connections import reading, writing
 SHORTEST_PASSWORD = 8
 LONGEST_PASSWORD = 1024
 LONGEST_NAME = 80
+#: In commands it names who requested the calls that the system makes by itself.
+RESERVED_NAME = "system"
 
 #: OWASP's second recommended set: 19 MiB, two passes.
 _hasher = argon2.PasswordHasher(time_cost=2, memory_cost=19 * 1024, parallelism=1)
@@ -139,6 +141,8 @@ def _change(engine: Engine, username: str, **values: Any) -> None:
 
 
 def _check(username: str, password: str) -> None:
+    if username == RESERVED_NAME:
+        raise InvalidInput("The username is not free.", {"username": "stands for the system itself"})
     if (
         not username
         or len(username) > LONGEST_NAME

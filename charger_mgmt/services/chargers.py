@@ -115,7 +115,9 @@ def _ask_for_boot(central: commands.Central, charger: Row[Any]) -> None:
         return
     payload = {"requestedMessage": "BootNotification"}
     try:
-        commands.send(central, charger.identity, "TriggerMessage", payload, requested_by="system", wait=0)
+        commands.send(
+            central, charger.identity, "TriggerMessage", payload, requested_by=commands.SYSTEM, wait=0
+        )
     except ChargerManagementError:
         return  # it has gone or has booted meanwhile; its next boot is accepted anyway
 

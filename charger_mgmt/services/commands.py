@@ -54,11 +54,13 @@ ACTIONS = (
 #: The values of `status` that are a yes; an answer without a status is one too.
 _YES = {"Accepted", "Unlocked", "Scheduled", "RebootRequired"}
 _HIDDEN = "***"
+#: `requested_by` of the calls that the system makes by itself.
+SYSTEM = "system"
 #: How often a state that the database did not take is written again, a second apart.
 _ATTEMPTS = 30
-#: Calls may come by the thousand when a fleet reconnects; their bookkeeping must leave the chargers'
-#: connections to the committer.
-_turns = BoundedSemaphore(4)
+#: The system's own calls come by the thousand when a fleet reconnects: their bookkeeping must leave the
+#: chargers' connections to the committer, and must not make an operator's call wait.
+_turns = {"system": BoundedSemaphore(3), "operator": BoundedSemaphore(3)}
 
 
 class Central(Protocol):
@@ -99,6 +101,7 @@ class Queued:
     action: str
     payload: dict[str, Any]
     message_id: str
+    requested_by: str
     session: Any
     sent: bool = False
     done: AsyncResult = field(default_factory=AsyncResult)
@@ -118,7 +121,7 @@ def send(
     The payload goes out as it is: check it before. Raises NotFound, ChargerOffline, Conflict when the
     charger's registration forbids the action (section 4.2), DatabaseAway.
     """
-    with writing(central.engine) as conn:
+    with _turn(requested_by), writing(central.engine) as conn:
         charger = find_charger(conn, identity)
         command = queue(conn, central, charger, action, payload, requested_by=requested_by)
     return dispatch(central, command, wait)
@@ -161,7 +164,9 @@ def queue(
     )
     if one_use_for is not None and id_tag is not None:
         tags.add(conn, id_tag, now, status="Accepted", expiry_date=now + one_use_for, command_id=command_id)
-    return Queued(command_id, charger.id, charger.identity, action, payload, message_id, session)
+    return Queued(
+        command_id, charger.id, charger.identity, action, payload, message_id, requested_by, session
+    )
 
 
 def dispatch(central: Central, command: Queued, wait: float) -> CommandOutcome:
@@ -213,6 +218,10 @@ def put_right(central: Central) -> None:
         count = commands.put_right(conn, central.process_id)
     if count:
         log.info("%d commands of an earlier process were ended", count)
+
+
+def _turn(requested_by: str) -> BoundedSemaphore:
+    return _turns["system" if requested_by == SYSTEM else "operator"]
 
 
 def _check_registration(charger: Row[Any], action: str, payload: dict[str, Any]) -> None:
@@ -292,7 +301,7 @@ def _record(
     """Commit a state. With one attempt it raises DatabaseAway; else it tries again and then gives up."""
     for attempt in range(attempts, 0, -1):
         try:
-            with _turns, writing(central.engine) as conn:
+            with _turn(command.requested_by), writing(central.engine) as conn:
                 _write(conn, command, state, values)
             return
         except DatabaseAway:

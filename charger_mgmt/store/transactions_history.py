@@ -14,7 +14,9 @@ from .models import Charger, MeterValue, Transaction
 
 _T = Transaction.__table__.c
 _C = Charger.__table__.c
-_SESSION = select(Transaction.__table__, _C.identity).join(Charger.__table__, _C.id == _T.charger_id)
+#: Looked up for each row of the page: a join makes MariaDB read all chargers and sort all sessions first.
+_IDENTITY = select(_C.identity).where(_C.id == _T.charger_id).scalar_subquery().label("identity")
+_SESSION = select(Transaction.__table__, _IDENTITY)
 
 
 @dataclass(frozen=True, slots=True)

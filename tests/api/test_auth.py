@@ -170,6 +170,8 @@ def test_accounts_refuse_what_cannot_work(app: Flask) -> None:
             accounts.create(db.engine, "bob", "short")
         with pytest.raises(InvalidInput):
             accounts.create(db.engine, " bob", "a good password")
+        with pytest.raises(InvalidInput):
+            accounts.create(db.engine, "system", "a good password")
         with pytest.raises(NotFound):
             accounts.set_password(db.engine, "bob", "a good password")
 

@@ -39,6 +39,7 @@ BODIES = {
     "a text": b'"x"',
     "deep": DEEP,
     "deep inside": b'{"sessionId": ' + DEEP,
+    "nested": b'{"sessionId": ' + b"[" * 500 + b"]" * 500 + b"}",
     "an unknown field": b'{"sessionId": "a", "conectorId": 1}',
     "a blank at the tag's end": b'{"sessionId": "a", "idTag": "CARD "}',
 }

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from typing import Any
 
@@ -82,6 +83,7 @@ def test_an_unknown_action_is_404_and_names_the_known_ones(api: Api, charger: Pl
         ("RemoteStartTransaction", {"idTag": "x" * 21}),
         ("ChangeConfiguration", {"key": "HeartbeatInterval", "value": 300}),
         ("GetConfiguration", {"key": "HeartbeatInterval"}),
+        ("DataTransfer", {"vendorId": "x", "data": json.loads("[" * 400 + "]" * 400)}),
     ],
 )
 def test_an_invalid_payload_is_not_sent(
