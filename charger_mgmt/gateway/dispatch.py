@@ -25,6 +25,10 @@ log = logging.getLogger(__name__)
 ACCEPTED = "Accepted"
 PENDING = "Pending"
 
+_ASK_FOR_BOOT = FollowUp(
+    "TriggerMessage", {"requestedMessage": "BootNotification"}, "a session came before any boot"
+)
+
 Handler: TypeAlias = "Callable[[CentralSystem, Session, ChargerMessage], Reply]"
 
 
@@ -91,7 +95,12 @@ def _reply(central: CentralSystem, session: Session, call: CallReceived) -> Repl
         checked.oddities,
         generation=session.generation,
     )
-    return handler(central, session, message)
+    reply = handler(central, session, message)
+    if session.registration is None and not session.boot_asked:
+        # Only a message that carries money gets this far before any boot.
+        session.boot_asked = True
+        return Reply(reply.payload, (*reply.follow_ups, _ASK_FOR_BOOT))
+    return reply
 
 
 def _may_speak(session: Session, action: str) -> bool:

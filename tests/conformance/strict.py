@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from typing import Any
 
 from charger_mgmt.ocpp.frames import CallError, CallResult
@@ -10,6 +11,7 @@ from charger_mgmt.ocpp.schemas import check_request, response_errors
 from charger_mgmt.simulate.charger import FakeCharger
 from charger_mgmt.simulate.ledger import Message
 
+_CALL = re.compile(r'\[2,("[^"]*")(?:,"([^"]*)")?')
 #: OCPP-J table 7, with its two historic spellings (J errata 5.1 and 5.2).
 ERROR_CODES = {
     "NotImplemented",
@@ -52,14 +54,9 @@ class StrictCharger(FakeCharger):
         super().replies(frame)
 
     def sends_text(self, text: str, fenced: bool = True) -> Any:
-        try:
-            said = json.loads(text)
-        except ValueError:
-            said = None
-        if isinstance(said, list) and len(said) > 2 and said[0] == 2:
-            self._opens(said[1], str(said[2]))
-        elif isinstance(said, list) and len(said) > 1 and said[0] == 2:
-            self._opens(said[1], "")
+        # The id of a call counts as soon as it can be read, even in a frame that breaks off.
+        if (call := _CALL.match(text)) is not None:
+            self._opens(json.loads(call[1]), call[2] or "")
         return super().sends_text(text, fenced)
 
     def _encoded(self, message: Message) -> tuple[str, str]:
