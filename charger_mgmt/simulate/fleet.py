@@ -113,7 +113,8 @@ class Fleet:
             self._say(self.progress(self._clock.monotonic() - began))
         self._say("ending: what still runs is stopped and delivered")
         self.pace.over.set()
-        for thread in [dialling, *living]:
+        dialling.join()
+        for thread in living:
             thread.join(60)
         return self._closes_the_books()
 
