@@ -9,12 +9,13 @@ from functools import wraps
 from typing import Any
 
 import click
-from flask import Flask
-from flask.cli import AppGroup
+from flask import Flask, current_app
+from flask.cli import AppGroup, with_appcontext
 
+from . import clock
 from .errors import ChargerManagementError
 from .extensions import db
-from .services import accounts, chargers
+from .services import accounts, chargers, retention
 from .simulate.cli import simulate
 
 user = AppGroup("user", help="Operators' accounts.")
@@ -25,6 +26,7 @@ def register(app: Flask) -> None:
     app.cli.add_command(user)
     app.cli.add_command(charger)
     app.cli.add_command(simulate)
+    app.cli.add_command(drop_old_rows)
 
 
 def _plain_errors(command: Callable[..., Any]) -> Callable[..., Any]:
@@ -105,3 +107,22 @@ def approve_charger(identity: str) -> None:
     """Let a charger in at its next BootNotification."""
     chargers.approve(db.engine, identity)
     click.echo(f"Charger {identity} approved; it is accepted at its next BootNotification.")
+
+
+@click.command("retention")
+@with_appcontext
+def drop_old_rows() -> None:
+    """Drop what is older than the RETAIN_…_DAYS settings allow, as the server does every hour.
+
+    It goes in small steps, so it may run beside the server. Sessions are kept for good.
+    """
+    central = current_app.extensions["central_system"]
+    dropped: dict[str, int] = {}
+    for table, count in retention.apply(central.engine, central.settings, clock.now()):
+        dropped[table] = count
+        click.echo(f"\r{table}: {count} rows", nl=False, err=True)
+    click.echo(err=True)
+    for table, count in dropped.items():
+        click.echo(f"{count} rows of {table} dropped.")
+    if not dropped:
+        click.echo("Nothing is old enough to go.")
