@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Mapping
 from typing import Any
 
+from pymysql.err import InterfaceError, OperationalError
 from sqlalchemy import Connection, Engine, create_engine, event
 from sqlalchemy.engine import make_url
 
@@ -48,6 +50,19 @@ def create(settings: Mapping[str, Any]) -> Engine:
         )
     chosen |= {"pool_size": settings["COMMITTERS"] + 6, "max_overflow": 4, "pool_pre_ping": False}
     return create_engine(settings["SQLALCHEMY_DATABASE_URI"], **chosen)
+
+
+def _calmly(record: logging.LogRecord) -> bool:
+    """A connection that died before it was returned is replaced; that deserves a line, not a traceback."""
+    error = record.exc_info[1] if record.exc_info else None
+    if isinstance(error, OperationalError | InterfaceError):
+        record.exc_info = None
+        record.levelno, record.levelname = logging.INFO, "INFO"
+        record.msg, record.args = "a database connection was lost: %s", (error,)
+    return True
+
+
+logging.getLogger("sqlalchemy.pool.impl.QueuePool").addFilter(_calmly)
 
 
 @event.listens_for(Engine, "connect")

@@ -16,7 +16,7 @@ from typing import Any
 import pytest
 
 from tests.conftest import migrate
-from tests.support.server import GunicornServer
+from tests.support.server import ALARMS, GunicornServer
 
 from .books import Account, Rows, compare
 from .crew import Crew
@@ -98,6 +98,13 @@ def started(database_url: str, **environ: str) -> Iterator[GunicornServer]:
         server.terminate()
     finally:
         server.remove()
+
+
+def must_be_quiet(server: GunicornServer) -> None:
+    """No traceback in the log: an outage is an expected fault, and has one line."""
+    lines = server.log().splitlines()
+    for number, line in enumerate(lines):
+        assert not any(alarm in line for alarm in ALARMS), "\n".join(lines[max(number - 5, 0) : number + 60])
 
 
 def pytest_terminal_summary(terminalreporter: Any) -> None:
