@@ -33,6 +33,8 @@ FLAT = "flat"
 RETRY_AFTER = "5"
 #: Lookups at a time: when a whole site redials, the committer must still get its connections.
 _LOOKUPS = 4
+#: Seconds that a lookup stands in line; a charger's own patience is not much longer.
+_PATIENCE = 10.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,8 +97,15 @@ class Admission:
 
     def find(self, identity: str) -> Row[Any] | None:
         """The charger's row. Raises DatabaseAway."""
-        with self._turns, reading(self._engine) as conn:
-            return chargers.by_identity(conn, identity)
+        if not self._turns.acquire(timeout=_PATIENCE):
+            raise DatabaseAway("too many chargers are dialing in at once")
+        try:
+            if not self._committer.available:  # it went away while this one stood in line
+                raise DatabaseAway
+            with reading(self._engine) as conn:
+                return chargers.by_identity(conn, identity)
+        finally:
+            self._turns.release()
 
     def _decide(self, environ: Mapping[str, Any]) -> Admitted | Refused:
         offered = addresses.subprotocols(environ)

@@ -30,8 +30,9 @@ _REPORT_STATUS = FollowUp(
 class FollowUps:
     """Schedules follow-ups. While some wait for a charger's action, newer ones take their place."""
 
-    def __init__(self, central: CentralSystem) -> None:
+    def __init__(self, central: CentralSystem, *, status_wait: float = STATUS_WAIT) -> None:
         self._central = central
+        self._status_wait = status_wait
         self._waiting: dict[tuple[int, str], gevent.Greenlet] = {}
         self._set_up_at: dict[int, float] = {}
 
@@ -59,7 +60,7 @@ class FollowUps:
             for follow_up in follow_ups:
                 self._send(session, follow_up)
             if booted:
-                gevent.sleep(STATUS_WAIT)
+                gevent.sleep(self._status_wait)
                 if not session.status_reported:
                     self._send(session, _REPORT_STATUS)
         except Exception:

@@ -57,8 +57,10 @@ def test_X_02_the_identity_is_percent_decoded_once(server) -> None:
 
 
 def test_a_plus_in_the_path_is_a_plus(server) -> None:
-    assert asked(server, "/ocpp/A+B").status == 101
-    assert shown(server, "A%2BB")["identity"] == "A+B"
+    with RawCharger((server.host, server.port)) as charger:
+        assert charger.asks("/ocpp/A+B").status == 101
+        charger.boots()
+        assert shown(server, "A%2BB")["identity"] == "A+B"
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,145 @@
+"""The gateway without a socket: text in, text out, on the application in memory."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import gevent
+import pytest
+from flask import Flask
+
+from charger_mgmt.gateway import dispatch
+from charger_mgmt.gateway.admission import OCPP16
+from charger_mgmt.gateway.flat import FlatSession
+from charger_mgmt.gateway.follow_ups import FollowUps
+from charger_mgmt.live.session import Session
+from tests.live.support import PipeSocket, until
+
+STATUS = {"connectorId": 1, "errorCode": "NoError", "status": "Available"}
+BOOT = {"chargePointVendor": "V", "chargePointModel": "M"}
+START = {"connectorId": 1, "idTag": "A", "meterStart": 0, "timestamp": "2026-11-22T10:00:00Z"}
+
+
+class Charger:
+    """A charger whose text goes straight into the gateway."""
+
+    def __init__(self, app: Flask, identity: str = "CP1") -> None:
+        self.central = app.extensions["central_system"]
+        self.gateway = app.extensions["gateway"]
+        self.socket = PipeSocket()
+        opened = self.gateway.connections.opened(identity, OCPP16)
+        self.session = Session(
+            identity,
+            charger_id=opened["charger_id"],
+            generation=opened["generation"],
+            registration=opened["registration"],
+            socket=self.socket,
+            last_seen=self.central.last_seen,
+            handle=lambda session, call: None,
+        )
+
+    def says(self, text: str) -> Any:
+        answer = dispatch.receive(self.central, self.session, text)
+        return None if answer is None else json.loads(answer)
+
+    def calls(self, action: str, payload: Any) -> Any:
+        return self.says(json.dumps([2, "id", action, payload]))
+
+
+@pytest.fixture
+def charger(app: Flask) -> Charger:
+    return Charger(app)
+
+
+def test_a_boot_opens_the_conversation(charger: Charger) -> None:
+    assert charger.calls("Heartbeat", {})[2] == "SecurityError"
+    assert charger.calls("BootNotification", BOOT)[2]["status"] == "Accepted"
+    assert charger.calls("Heartbeat", {})[0] == 3
+    assert charger.calls("StatusNotification", STATUS) == [3, "id", {}]
+
+
+@pytest.mark.parametrize("action", ["StartTransaction", "StopTransaction", "MeterValues"])
+@pytest.mark.parametrize("payload", [{}, {"transactionId": -1}, {"connectorId": "x", "odd": [1]}])
+def test_money_is_answered_whatever_its_form_and_before_any_boot(charger: Charger, action, payload) -> None:
+    assert charger.calls(action, payload)[0] == 3
+
+
+def test_a_broken_stop_is_taken(charger: Charger) -> None:
+    answer = charger.says('[2,"s","StopTransaction",{"transactionId":,"meterStop":5}]')
+    assert answer[:2] == [3, "s"]
+
+
+@pytest.mark.settings(CHARGER_ONBOARDING="approve")
+def test_a_pending_charger_may_send_only_what_was_triggered(charger: Charger) -> None:
+    assert charger.calls("BootNotification", BOOT)[2]["status"] == "Pending"
+    assert charger.calls("StatusNotification", STATUS)[2] == "SecurityError"
+    charger.session.triggered.add("StatusNotification")
+    assert charger.calls("StatusNotification", STATUS)[0] == 3
+    assert charger.calls("Heartbeat", {})[2] == "SecurityError"
+    assert charger.calls("StartTransaction", START)[0] == 3
+
+
+def test_every_call_is_a_sign_of_life(charger: Charger) -> None:
+    charger.calls("Nonsense", {})
+    assert charger.session.charger_id in charger.central.last_seen.take()
+
+
+def test_when_the_database_is_away_the_socket_is_dropped_without_an_answer(charger: Charger) -> None:
+    charger.central.committer.available = False
+    assert charger.calls("StartTransaction", START) is None
+    assert not charger.socket.is_open
+    assert charger.socket.closed_with is None
+
+
+def test_a_charger_that_reports_no_status_after_its_boot_is_asked_for_it(app: Flask) -> None:
+    charger = Charger(app)
+    charger.central.registry.add(charger.session)
+    charger.calls("BootNotification", BOOT)
+    follow_ups = FollowUps(charger.central, status_wait=0.01)
+    reader = gevent.spawn(charger.session.serve)
+    follow_ups.schedule(charger.session, "BootNotification", ())
+    until(lambda: charger.socket.sent)
+    call = json.loads(charger.socket.sent[0])
+    assert call[2:] == ["TriggerMessage", {"requestedMessage": "StatusNotification"}]
+    charger.socket.says(json.dumps([3, call[1], {"status": "Accepted"}]))
+    charger.socket.ends()
+    reader.join(timeout=5)
+
+
+@pytest.mark.settings(FOLLOW_UP_DELAY=0.0)
+def test_a_charger_that_boots_in_a_loop_is_set_up_once(app: Flask) -> None:
+    charger = Charger(app)
+    charger.central.registry.add(charger.session)
+    follow_ups = FollowUps(charger.central, status_wait=60)
+    for _ in range(5):
+        call_answer = dispatch.answer(
+            charger.central,
+            charger.session,
+            charger.session.conversation.receive(json.dumps([2, "b", "BootNotification", BOOT]), 0.0),
+        )
+        follow_ups.schedule(charger.session, "BootNotification", call_answer.follow_ups)
+    until(lambda: charger.socket.sent)
+    gevent.sleep(0.05)
+    assert [json.loads(text)[2] for text in charger.socket.sent] == ["ChangeConfiguration"]
+    charger.session.end()
+
+
+@pytest.mark.settings(AUTOMATIC_CALLS=False)
+def test_automatic_calls_can_be_switched_off(app: Flask) -> None:
+    charger = Charger(app)
+    charger.central.registry.add(charger.session)
+    charger.calls("BootNotification", BOOT)
+    FollowUps(charger.central, status_wait=0).schedule(charger.session, "BootNotification", ())
+    gevent.sleep(0.05)
+    assert charger.socket.sent == []
+
+
+def test_a_flat_session_needs_no_socket_either(app: Flask) -> None:
+    gateway = app.extensions["gateway"]
+    session = FlatSession(
+        app.extensions["central_system"], gateway.admission, gateway.connections, PipeSocket(), None
+    )
+    answer = session.answer('{"messageType":"BootNotification","chargerId":1,"vendor":"V","model":"M"}')
+    assert answer is not None
+    assert json.loads(answer)["status"] == "Accepted"
