@@ -22,7 +22,7 @@ from charger_mgmt import create_app
 from charger_mgmt.extensions import db
 from charger_mgmt.services import accounts
 
-from .support.mariadb import DatabaseServer, MariaDB
+from .support.mariadb import DatabaseServer, MariaDB, mariadb_is_installed
 from .support.server import PASSWORD, USERNAME, GunicornServer
 from .support.settings import variables
 
@@ -34,10 +34,15 @@ for name in variables():
 os.environ["JWT_SECRET_KEY"] = "tests-only-secret-" + "x" * 32
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Mark what runs over the wire; leave out what kills a database server when none is ours to kill."""
     for item in items:
         if "server" in getattr(item, "fixturenames", ()):
             item.add_marker(pytest.mark.wire)
+    if os.environ.get("TEST_DATABASE_URL") and not os.environ.get("CI") and not mariadb_is_installed():
+        deadly = [item for item in items if "mariadb" in getattr(item, "fixturenames", ())]
+        config.hook.pytest_deselected(items=deadly)
+        items[:] = [item for item in items if item not in deadly]
 
 
 def pytest_sessionfinish(session: pytest.Session) -> None:

@@ -27,6 +27,16 @@ MISSING = (
 START_SECONDS = 60.0
 
 
+def _programs() -> tuple[str | None, str | None]:
+    path = os.environ.get("PATH", "") + ":/usr/sbin:/usr/local/sbin"
+    return shutil.which("mariadbd", path=path), shutil.which("mariadb-install-db", path=path)
+
+
+def mariadb_is_installed() -> bool:
+    """Whether a private server can be started here."""
+    return None not in _programs()
+
+
 class DatabaseServer:
     """A running MySQL or MariaDB on which databases can be made."""
 
@@ -71,8 +81,7 @@ class MariaDB(DatabaseServer):
 
     def __init__(self, *server_options: str) -> None:
         """Prepare a data folder; `server_options` are handed to mariadbd ("--max-connections=20")."""
-        binary = shutil.which("mariadbd", path=os.environ.get("PATH", "") + ":/usr/sbin:/usr/local/sbin")
-        installer = shutil.which("mariadb-install-db")
+        binary, installer = _programs()
         if binary is None or installer is None:
             raise RuntimeError(MISSING)
         self.port = free_port()
