@@ -7,9 +7,10 @@ from datetime import timedelta
 from typing import TYPE_CHECKING
 
 import gevent
+from sqlalchemy.exc import SQLAlchemyError
 
 from .. import clock
-from ..errors import ChargerManagementError
+from ..errors import ChargerManagementError, DatabaseAway
 from ..services import commands, connections, liveness
 from ..store import watch
 from ..store.faults import Fault, classify
@@ -21,16 +22,37 @@ log = logging.getLogger(__name__)
 
 
 def start(central: CentralSystem) -> None:
-    """Put right what dead processes left behind, then sweep for as long as this process lives."""
+    """Put right what dead processes left behind, then sweep for as long as this process lives.
+
+    A process may be started while the database is away: then it turns chargers away and puts things right
+    as soon as the database takes writes.
+    """
+    watcher = LivenessWatch(central)
+    committer = central.committer
+
+    def take_over() -> None:
+        try:
+            _put_right(central)
+        except (SQLAlchemyError, DatabaseAway) as error:
+            cause = error.__cause__ if isinstance(error, DatabaseAway) else error
+            if cause is None or classify(cause) is Fault.POISON:
+                raise
+            committer.database_is_away(cause)
+        else:
+            committer.on_return.remove(take_over)
+
+    committer.on_return += [take_over, watcher.resume]
+    take_over()
+    gevent.spawn(_run, watcher, central.settings["SWEEP_INTERVAL"])
+
+
+def _put_right(central: CentralSystem) -> None:
     with central.engine.begin() as conn:
         left = connections.put_right(conn, central.process_id, clock.now())
         watch.resume(conn)
     commands.put_right(central)
     if left:
         log.info("%d chargers were left as connected by an earlier process", left)
-    watcher = LivenessWatch(central)
-    central.committer.on_return.append(watcher.resume)
-    gevent.spawn(_run, watcher, central.settings["SWEEP_INTERVAL"])
 
 
 def _run(watcher: LivenessWatch, interval: float) -> None:

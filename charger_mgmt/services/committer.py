@@ -244,7 +244,7 @@ class Committer:
         self._prober = None
         self.available = True
         log.warning("the database takes writes again")
-        for back in self.on_return:
+        for back in list(self.on_return):
             back()
 
 

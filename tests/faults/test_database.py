@@ -1,0 +1,150 @@
+"""The database is away in every way there is, and comes back, under the load of a fleet."""
+
+from __future__ import annotations
+
+import random
+import threading
+import time
+
+import pymysql
+import pytest
+from sqlalchemy.engine import make_url
+
+from tests.support.mariadb import MariaDB
+
+from .conftest import Scenario, must_be_quiet, started
+
+pytestmark = [pytest.mark.wire, pytest.mark.mariadb]
+
+
+def test_stopped_for_long_while_the_worker_dies_as_well(scenario: Scenario, mariadb: MariaDB) -> None:
+    url = mariadb.create_database()
+    with started(url) as server:
+        fleet = scenario.fleet(server.ocpp_url)
+        fleet.is_at_work()
+        mariadb.stop()
+        try:
+            scenario.load(1, 2)
+            server.kill_worker()
+            scenario.load(scenario.seconds / 2, scenario.seconds)
+        finally:
+            mariadb.start()
+        fleet.is_at_work()
+        scenario.settle(url, fleet.comes_home())
+        must_be_quiet(server)
+
+
+def test_hanging(scenario: Scenario, mariadb: MariaDB) -> None:
+    url = mariadb.create_database()
+    with started(url) as server:
+        fleet = scenario.fleet(server.ocpp_url)
+        for seconds in (0.5, 5.0, scenario.chance.uniform(1, 9)):
+            fleet.is_at_work()
+            scenario.load(0.2, 1.5)
+            mariadb.pause()
+            try:
+                time.sleep(seconds)
+            finally:
+                mariadb.resume()
+        fleet.is_at_work()
+        scenario.settle(url, fleet.comes_home())
+        must_be_quiet(server)
+
+
+def as_charger_user(mariadb: MariaDB, url: str) -> str:
+    """The same database for a user without an administrator's rights."""
+    database = make_url(url).database
+    mariadb.execute("CREATE USER IF NOT EXISTS 'charger'@'%' IDENTIFIED BY 'charger'")
+    mariadb.execute(f"GRANT ALL ON {database}.* TO 'charger'@'%'")
+    return make_url(url).set(username="charger", password="charger").render_as_string(hide_password=False)
+
+
+def test_read_only(scenario: Scenario, mariadb: MariaDB) -> None:
+    url = as_charger_user(mariadb, mariadb.create_database())
+    with started(url) as server:
+        fleet = scenario.fleet(server.ocpp_url)
+        for _ in range(2):
+            fleet.is_at_work()
+            scenario.load(0.2, 1.5)
+            mariadb.execute("SET GLOBAL read_only=1")
+            try:
+                scenario.load(1, 4)
+            finally:
+                mariadb.execute("SET GLOBAL read_only=0")
+        fleet.is_at_work()
+        scenario.settle(url, fleet.comes_home())
+        must_be_quiet(server)
+
+
+def test_disk_full(scenario: Scenario) -> None:
+    """The tablespace has a fixed size, and a ballast takes what is left of it."""
+    with MariaDB("--innodb-file-per-table=0", "--innodb-data-file-path=ibdata1:64M") as mariadb:
+        url = mariadb.create_database()
+        with started(url) as server:
+            fleet = scenario.fleet(server.ocpp_url)
+            fleet.is_at_work()
+            fill(mariadb)
+            try:
+                fleet.waits(lambda f: f["online"] < 100, 30, "chargers are turned away")
+                scenario.load(2, 4)
+            finally:
+                mariadb.execute("DROP TABLE ballast.ballast")
+            fleet.is_at_work()
+            scenario.settle(url, fleet.comes_home())
+            must_be_quiet(server)
+
+
+def fill(mariadb: MariaDB) -> None:
+    """Write until the database says that it is full."""
+    mariadb.execute("CREATE DATABASE IF NOT EXISTS ballast")
+    mariadb.execute("CREATE TABLE ballast.ballast (filling LONGBLOB) ENGINE=InnoDB")
+    with mariadb.connect("ballast") as connection, connection.cursor() as cursor:
+        for size in (1_000_000, 100_000, 10_000, 1_000):
+            try:
+                while True:
+                    cursor.execute("INSERT INTO ballast VALUES (REPEAT('x', %s))", (size,))
+            except pymysql.err.OperationalError as error:
+                assert error.args[0] == 1114, error  # noqa: PT017
+
+
+def test_deadlock_storm(scenario: Scenario, mariadb: MariaDB) -> None:
+    url = mariadb.create_database()
+    with started(url) as server:
+        fleet = scenario.fleet(server.ocpp_url)
+        fleet.is_at_work()
+        over = threading.Event()
+        meddlers = [
+            threading.Thread(target=meddle, args=(mariadb, url, random.Random(f"{scenario.seed} {n}"), over))
+            for n in range(4)
+        ]
+        before = fleet["answered"]
+        for meddler in meddlers:
+            meddler.start()
+        scenario.load(scenario.seconds, scenario.seconds)
+        over.set()
+        for meddler in meddlers:
+            meddler.join()
+        during = fleet["answered"] - before
+        fleet.is_at_work()
+        scenario.note(f"{during} answers in {scenario.seconds:.0f} s of the storm")
+        scenario.settle(url, fleet.comes_home())
+        assert during > 200, "the storm brought everything to a standstill"
+        must_be_quiet(server)
+
+
+def meddle(mariadb: MariaDB, url: str, chance: random.Random, over: threading.Event) -> None:
+    """Lock rows of chargers and sessions in an order that the system does not keep, for a moment each."""
+    with mariadb.connect(make_url(url).database) as connection, connection.cursor() as cursor:
+        while not over.wait(chance.uniform(0, 0.05)):
+            try:
+                connection.begin()
+                for _ in range(chance.randint(2, 5)):
+                    table = chance.choice(("chargers", "transactions"))
+                    cursor.execute(
+                        f"UPDATE {table} SET id = id WHERE id >= %s ORDER BY id DESC LIMIT 10",
+                        (chance.randint(1, 200),),
+                    )
+                    over.wait(chance.uniform(0, 0.1))
+                connection.rollback()
+            except pymysql.err.OperationalError as error:
+                assert error.args[0] in (1205, 1213), error  # noqa: PT017
