@@ -13,7 +13,7 @@ from typing import Any
 
 #: Ends a process group and removes a folder as soon as its standard input closes, which the kernel does
 #: for us however we die.
-_LAST_WILL = 'read -r _ || true; kill -9 -- "-$1" 2>/dev/null; [ -z "$2" ] || rm -rf -- "$2"'
+_LAST_WILL = 'read -r _ || true; kill -s KILL -- "-$1" 2>/dev/null; [ -z "$2" ] || rm -rf -- "$2"'
 
 
 def free_port() -> int:
