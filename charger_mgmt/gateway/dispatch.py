@@ -29,7 +29,7 @@ _ASK_FOR_BOOT = FollowUp(
     "TriggerMessage", {"requestedMessage": "BootNotification"}, "a session came before any boot"
 )
 
-Handler: TypeAlias = "Callable[[CentralSystem, Session, ChargerMessage], Reply]"
+Handler: TypeAlias = "Callable[[CentralSystem, Session, CallReceived, schemas.Checked], Reply]"
 
 
 class Answer(NamedTuple):
@@ -84,18 +84,7 @@ def _reply(central: CentralSystem, session: Session, call: CallReceived) -> Repl
         return schemas.Violation(errors.SECURITY_ERROR, f"{action} before the BootNotification was accepted")
     if checked.violation is not None and action not in NEVER_REFUSED:
         return checked.violation
-    message = ChargerMessage(
-        action,
-        session.charger_id,
-        session.identity,
-        checked.payload,
-        call.text,
-        str(call.id),
-        clock.now(),
-        checked.oddities,
-        generation=session.generation,
-    )
-    reply = handler(central, session, message)
+    reply = handler(central, session, call, checked)
     if session.registration is None and not session.boot_asked:
         # Only a message that carries money gets this far before any boot.
         session.boot_asked = True
@@ -110,24 +99,45 @@ def _may_speak(session: Session, action: str) -> bool:
     return session.registration == PENDING and action in session.triggered
 
 
-def _store(central: CentralSystem, session: Session, message: ChargerMessage) -> Reply:
-    return central.committer.submit(message)
+def _store(central: CentralSystem, session: Session, call: CallReceived, checked: schemas.Checked) -> Reply:
+    return central.committer.submit(
+        ChargerMessage(
+            call.action,
+            session.charger_id,
+            session.identity,
+            checked.payload,
+            call.text,
+            str(call.id),
+            clock.now(),
+            checked.oddities,
+            generation=session.generation,
+        )
+    )
 
 
-def _heartbeat(central: CentralSystem, session: Session, message: ChargerMessage) -> Reply:
-    return Reply({"currentTime": timestamps.format(message.received_at)})
+_current_time: tuple[int, str] = (0, "")
 
 
-def _boot(central: CentralSystem, session: Session, message: ChargerMessage) -> Reply:
-    reply = central.committer.submit(message)
+def _heartbeat(
+    central: CentralSystem, session: Session, call: CallReceived, checked: schemas.Checked
+) -> Reply:
+    global _current_time
+    second = clock.second()
+    if _current_time[0] != second:  # written once a second: thousands of chargers ask for it
+        _current_time = second, timestamps.format(clock.now())
+    return Reply({"currentTime": _current_time[1]})
+
+
+def _boot(central: CentralSystem, session: Session, call: CallReceived, checked: schemas.Checked) -> Reply:
+    reply = _store(central, session, call, checked)
     session.registration = reply.payload["status"]
     session.status_reported = False
     return reply
 
 
-def _status(central: CentralSystem, session: Session, message: ChargerMessage) -> Reply:
+def _status(central: CentralSystem, session: Session, call: CallReceived, checked: schemas.Checked) -> Reply:
     session.status_reported = True
-    return central.committer.submit(message)
+    return _store(central, session, call, checked)
 
 
 #: What chargers may send. Every entry but Heartbeat is a batch service in services/committer.py.

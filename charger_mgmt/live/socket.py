@@ -56,9 +56,11 @@ class ChargerSocket:
         "_keepalive",
         "_lock",
         "_open",
+        "_readable",
         "_reader",
         "_receives",
         "_sock",
+        "_wait",
         "answers_pings",
         "heard_at",
         "peer",
@@ -89,6 +91,9 @@ class ChargerSocket:
         #: We have sent our close frame (or refused to): nothing but the peer's answer matters now.
         self._closing = False
         self._receives = 0
+        hub = gevent.get_hub()
+        self._wait = hub.wait
+        self._readable = hub.loop.io(sock.fileno(), 1)
         #: "address:port", for the log.
         self.peer = f"{environ.get('REMOTE_ADDR', '?')}:{environ.get('REMOTE_PORT', '?')}"
         #: When the last byte came in, and when we last pinged (monotonic seconds).
@@ -119,12 +124,16 @@ class ChargerSocket:
 
         Pings are answered and pongs noted on the way. Only one greenlet may receive.
         """
+        more = False
         try:
             while self._open:
                 event = self._reader.next()
                 if event is None:
                     self.reading = True
+                    if not more:  # a try that finds nothing would cost as much as the read itself
+                        self._wait(self._readable)
                     data = self._sock.recv(_RECEIVE_BYTES)
+                    more = len(data) == _RECEIVE_BYTES
                     self.reading = False
                     if not data:
                         self._end("the charger's connection ended without a close frame")
@@ -192,6 +201,17 @@ class ChargerSocket:
             self._end(self.why_closed or f"closed by the charger: {event.code or ''} {event.reason}".rstrip())
 
     def _write(self, data: bytes) -> None:
+        if not self._lock.locked():
+            # Nearly always there is room for it: no lock is needed where nothing can come between.
+            try:
+                data = data[self._sock.send(data, timeout=0.0) :]
+            except BlockingIOError:
+                pass
+            except OSError as error:
+                self._end(f"the connection broke: {error}")
+                raise SocketClosed(self.why_closed) from None
+            if not data:
+                return
         with self._lock:
             if not self._open:
                 raise SocketClosed(self.why_closed)

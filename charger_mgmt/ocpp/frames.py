@@ -111,12 +111,12 @@ def encode(frame: Call | CallResult | CallError) -> str:
     parts: list[Any]
     match frame:
         case CallResult():
-            parts = [CALLRESULT, frame.id, frame.payload]
+            parts = [CALLRESULT, frame.id, _without_none(frame.payload)]
         case Call():
-            parts = [CALL, frame.id, frame.action, frame.payload]
+            parts = [CALL, frame.id, frame.action, _without_none(frame.payload)]
         case CallError():
-            parts = [CALLERROR, frame.id, frame.code, frame.description, frame.details]
-    return to_text(parts)
+            parts = [CALLERROR, frame.id, frame.code, frame.description, _without_none(frame.details)]
+    return _written(parts)
 
 
 def read_json(text: str) -> Any:
@@ -145,7 +145,10 @@ def read_json(text: str) -> Any:
 
 def to_text(value: Any) -> str:
     """Compact JSON text without nulls; lone surrogates are replaced."""
-    value = _without_none(value)
+    return _written(_without_none(value))
+
+
+def _written(value: Any) -> str:
     try:
         return _encode(value).decode()
     except UnicodeEncodeError:
