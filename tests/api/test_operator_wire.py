@@ -17,7 +17,7 @@ from websockets.sync.client import connect
 
 from ..support.mariadb import MariaDB
 from ..support.processes import wait_until
-from ..support.server import PASSWORD, USERNAME, GunicornServer
+from ..support.server import PASSWORD, USERNAME, GunicornServer, Response
 
 #: The operator waits 2 s, an answer may take 1 s, and no call of the system's own comes in between.
 SERVER_ENVIRON = {
@@ -128,6 +128,25 @@ def test_a_start_that_comes_late_is_202_first(server: GunicornServer, charger: C
     transaction_id = charger.starts(charger.asked[0][1]["idTag"])
     again = server.post(path, {"sessionId": "LATE"})
     assert (again.status, again.json["transactionId"]) == (200, transaction_id)
+    assert len(charger.asked) == 1
+
+
+def test_one_session_asked_for_many_times_at_once_is_one_start(
+    server: GunicornServer, charger: Charger
+) -> None:
+    charger.answers["RemoteStartTransaction"] = lambda p: afterwards(lambda: charger.starts(p["idTag"]))
+    path = f"/api/transactions/{charger.identity}/start"
+    server.token()
+    together = threading.Barrier(8)
+
+    def start(_: int) -> Response:
+        together.wait(10)
+        return server.post(path, {"sessionId": "ONCE"})
+
+    with ThreadPoolExecutor(8) as operators:
+        answers = list(operators.map(start, range(8)))
+    assert {answer.status for answer in answers} <= {200, 201}
+    assert len({answer.json["transactionId"] for answer in answers}) == 1
     assert len(charger.asked) == 1
 
 
