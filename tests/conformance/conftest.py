@@ -1,7 +1,8 @@
 """The conditions of the OCTT, for every case: strict schemas, and nothing that nobody has asked for.
 
 A case runs against a real server. When it ends, every frame that its chargers got must have been valid; where the
-module's server has AUTOMATIC_CALLS=off, every call must have been an operator's.
+module's server has AUTOMATIC_CALLS=off (and FOLLOW_UP_DELAY=0, so that there would be no wait), every call must
+have been an operator's.
 """
 
 from __future__ import annotations

@@ -11,7 +11,7 @@ from charger_mgmt.ocpp.schemas import check_request, response_errors
 from charger_mgmt.simulate.charger import FakeCharger
 from charger_mgmt.simulate.ledger import Message
 
-_CALL = re.compile(r'\[2,("[^"]*")(?:,"([^"]*)")?')
+_CALL = re.compile(r'\[2,("[^"]*"|\d+)(?:,"([^"]*)")?')
 #: OCPP-J table 7, with its two historic spellings (J errata 5.1 and 5.2).
 ERROR_CODES = {
     "NotImplemented",

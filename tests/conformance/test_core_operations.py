@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-SERVER_ENVIRON = {"AUTOMATIC_CALLS": "off", "UNKNOWN_TAGS": "invalid"}
+SERVER_ENVIRON = {"AUTOMATIC_CALLS": "off", "FOLLOW_UP_DELAY": "0", "UNKNOWN_TAGS": "invalid"}
 
 
 def test_TC_061_clear_the_authorization_cache(charger, operator):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from tests.support.processes import wait_until
 
-SERVER_ENVIRON = {"AUTOMATIC_CALLS": "off", "UNKNOWN_TAGS": "invalid"}
+SERVER_ENVIRON = {"AUTOMATIC_CALLS": "off", "FOLLOW_UP_DELAY": "0", "UNKNOWN_TAGS": "invalid"}
 
 
 def only_session(operator, charger, status):

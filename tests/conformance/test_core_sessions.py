@@ -6,7 +6,24 @@ from datetime import timedelta
 
 import pytest
 
-SERVER_ENVIRON = {"AUTOMATIC_CALLS": "off", "UNKNOWN_TAGS": "invalid"}
+SERVER_ENVIRON = {"AUTOMATIC_CALLS": "off", "FOLLOW_UP_DELAY": "0", "UNKNOWN_TAGS": "invalid"}
+
+
+def test_nothing_is_sent_that_nobody_has_asked_for(cold_charger, operator, card):
+    """The general condition of every case (a tool fails on any other message)."""
+    early = cold_charger.starts(1, card)  # before any boot
+    cold_charger.stops(early)
+    cold_charger.boots()
+    cold_charger.reports(0, "Available")
+    session = cold_charger.starts(1, card)
+    cold_charger.goes_offline()
+    cold_charger.comes_back()
+    cold_charger.boots()
+    cold_charger.stops(session)
+    assert operator.commands(cold_charger, "ClearCache").status == 200
+    assert cold_charger.actions() == ["ClearCache"]
+    recorded = operator.get(f"/api/chargers/{cold_charger.identity}/commands").json
+    assert [command["action"] for command in recorded] == ["ClearCache"]
 
 
 def test_TC_001_cold_boot(cold_charger, operator):

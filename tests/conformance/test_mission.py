@@ -17,7 +17,12 @@ from charger_mgmt.simulate.transport import stamp
 from tests.support.processes import wait_until
 from tests.support.server import ROOT
 
-SERVER_ENVIRON = {"AUTOMATIC_CALLS": "off", "OPERATOR_WAIT": "1.5", "CALL_TIMEOUT": "1"}
+SERVER_ENVIRON = {
+    "AUTOMATIC_CALLS": "off",
+    "FOLLOW_UP_DELAY": "0",
+    "OPERATOR_WAIT": "1.5",
+    "CALL_TIMEOUT": "1",
+}
 
 
 def said(answer, expected):
@@ -150,6 +155,35 @@ def test_start_end_and_history_rows(wire_flat_charger, operator):
         {"transactionId": second, "chargerId": 5, "status": "In Progress"},
     ]
     assert [row["transactionId"] for row in rows] == [second, first]  # newest start first
+
+
+def test_on_a_flat_charger_the_operators_word_is_recorded_at_once(wire_flat_charger, operator):
+    charger = wire_flat_charger(6)
+    charger.sends(boot(6))
+    started = operator.starts(6, "ABC-6")
+    assert operator.sees(6)["status"] == "Charging"
+    again = operator.starts(6, "ABC-6")
+    assert (again.json["message"], again.json["transactionId"]) == (
+        "Transaction started",
+        started.json["transactionId"],
+    )
+    assert operator.starts(6, "ABC-7").status == 409  # it is in use
+    assert operator.ends("ABC-6").json["message"] == "Transaction ended"
+    assert operator.sees(6)["status"] == "Available"
+    charger.sends({"messageType": "StatusNotification", "chargerId": 6, "status": "Faulted"})
+    assert operator.starts(6, "ABC-8").status == 409
+    assert [row["status"] for row in operator.history(6)] == ["Completed"]
+
+
+def test_the_charger_may_name_its_session_and_the_operator_end_it(wire_flat_charger, operator):
+    name = f"TXN-{uuid.uuid4()}"
+    charger = wire_flat_charger(8)
+    charger.sends(boot(8))
+    charger.sends(start(8, name))
+    assert operator.ends(name).status == 200
+    stop = start(8, name) | {"messageType": "StopTransaction"}
+    assert charger.sends(stop) == {"transactionId": name, "status": "Accepted"}
+    assert [row["status"] for row in operator.history(8)] == ["Completed"]
 
 
 def test_without_a_token_nothing_is_shown(server):

@@ -9,6 +9,7 @@ from tests.support.processes import wait_until
 INTERVAL, LIMIT = 1, 2
 SERVER_ENVIRON = {
     "AUTOMATIC_CALLS": "off",
+    "FOLLOW_UP_DELAY": "0",
     "HEARTBEAT_INTERVAL": str(INTERVAL),
     "HEARTBEAT_TIMEOUT": str(LIMIT),
     "SWEEP_INTERVAL": "0.1",

@@ -10,7 +10,7 @@ import pytest
 from charger_mgmt.ocpp.frames import CallResult
 from tests.support.processes import wait_until
 
-SERVER_ENVIRON = {"AUTOMATIC_CALLS": "off", "CALL_TIMEOUT": "1.5"}
+SERVER_ENVIRON = {"AUTOMATIC_CALLS": "off", "FOLLOW_UP_DELAY": "0", "CALL_TIMEOUT": "1.5"}
 
 
 @pytest.fixture

@@ -9,7 +9,7 @@ import pytest
 from charger_mgmt.ocpp.frames import CallError, CallResult
 from tests.support.processes import wait_until
 
-SERVER_ENVIRON = {"AUTOMATIC_CALLS": "off"}
+SERVER_ENVIRON = {"AUTOMATIC_CALLS": "off", "FOLLOW_UP_DELAY": "0"}
 STATUS = {"connectorId": 1, "errorCode": "NoError", "status": "Available"}
 
 
@@ -100,6 +100,12 @@ def test_X_08_a_null_payload_is_an_empty_one(charger):
 def test_X_09_a_message_id_comes_back_as_it_was(charger, message_id):
     charger.message_ids = lambda: message_id
     assert charger.heartbeats()["currentTime"]
+
+
+def test_X_09_a_message_id_that_is_a_number_comes_back_as_a_number(charger):
+    answer = charger.sends_text('[2,4711,"Heartbeat",{}]')
+    assert isinstance(answer, CallResult)
+    assert answer.id == 4711
 
 
 def test_X_30_the_time_has_its_zone_and_is_now(charger):

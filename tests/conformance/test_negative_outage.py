@@ -10,7 +10,12 @@ from charger_mgmt.simulate.transport import HandshakeRefused
 from tests.support.processes import wait_until
 from tests.support.server import GunicornServer
 
-SERVER_ENVIRON = {"AUTOMATIC_CALLS": "off", "DATABASE_TIMEOUT": "2", "COMMIT_TIMEOUT": "5"}
+SERVER_ENVIRON = {
+    "AUTOMATIC_CALLS": "off",
+    "FOLLOW_UP_DELAY": "0",
+    "DATABASE_TIMEOUT": "2",
+    "COMMIT_TIMEOUT": "5",
+}
 
 
 @pytest.fixture(scope="module")

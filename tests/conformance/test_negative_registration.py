@@ -95,6 +95,19 @@ def test_X_14_a_pending_charger_is_not_refused_its_session(pending, operator):
     assert [row["status"] for row in operator.history(pending)] == ["Completed"]
 
 
+def test_X_14_a_rejected_charger_is_not_refused_its_session_and_not_called(cold_charger, operator):
+    cold_charger.boots()
+    operator.patch(f"/api/chargers/{cold_charger.identity}", {"approved": False})
+    boot = cold_charger.boots()
+    assert (boot.status, boot["interval"] > 0) == ("Rejected", True)
+    assert error(cold_charger, "Heartbeat", {}) == "SecurityError"
+    session = cold_charger.starts(1, "CARD-9", meter=0)
+    assert cold_charger.stops(session, meter=10).answer == {}
+    assert [row["status"] for row in operator.history(cold_charger)] == ["Completed"]
+    assert operator.starts(cold_charger).status == 409
+    assert cold_charger.actions() == []
+
+
 def test_X_15_pending_refuses_remote_starts_and_stops_locally(pending, operator):
     answer = operator.starts(pending, "X-15")
     assert (answer.status, answer.json["code"]) == (409, "conflict")

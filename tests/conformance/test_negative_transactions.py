@@ -10,7 +10,7 @@ import pytest
 from charger_mgmt.ocpp.frames import CallResult
 from charger_mgmt.simulate.transport import stamp
 
-SERVER_ENVIRON = {"AUTOMATIC_CALLS": "off", "UNKNOWN_TAGS": "invalid"}
+SERVER_ENVIRON = {"AUTOMATIC_CALLS": "off", "FOLLOW_UP_DELAY": "0", "UNKNOWN_TAGS": "invalid"}
 
 
 def says(charger, action, payload):
@@ -85,6 +85,20 @@ def test_X_20_the_same_stop_twice_changes_nothing(charger, session, operator):
     assert says(charger, "StopTransaction", stop | {"reason": "Local"}) == {}
     assert says(charger, "StopTransaction", stop | {"reason": "Local"}) == {}
     assert operator.history(charger) == once
+
+
+def test_X_20_a_second_stop_that_says_otherwise_is_answered_and_only_noted(charger, session, operator):
+    charger.stops(session, meter=1700)
+    other = {
+        "transactionId": session.transaction_id,
+        "meterStop": 9999,
+        "timestamp": stamp(charger.clock.now()),
+        "reason": "PowerLoss",
+    }
+    assert says(charger, "StopTransaction", other) == {}
+    (row,) = operator.history(charger)
+    assert (row["meterStopWh"], row["energyWh"], row["reason"]) == (1700, 700, "Local")
+    assert row["flags"] != []
 
 
 @pytest.mark.parametrize("unknown", [2_000_000_000, -1, 0])
