@@ -6,7 +6,6 @@ are the credentials right, is there a common subprotocol.
 
 from __future__ import annotations
 
-import contextlib
 import json
 import logging
 from collections.abc import Iterator, Mapping
@@ -164,16 +163,13 @@ def _proves(given: Credentials | None, identity: str, stored: str) -> bool:
 
 
 def _spellings(password: bytes) -> Iterator[bytes]:
-    """The password, and the same key in hex or out of it.
+    """The password, and its hex digits.
 
-    An AuthorizationKey is hex in the configuration and bytes in the header (section 6.2.2); operators and
-    some firmware use the hex digits in both places.
+    An AuthorizationKey is hex in the configuration and bytes in the header (section 6.2.2); an operator who
+    sets a charger's password may write it either way.
     """
-    key = password
-    with contextlib.suppress(ValueError):
-        key = bytes.fromhex(password.decode("ascii"))
-    digits = key.hex()
-    yield from (password, key, digits.encode(), digits.upper().encode())
+    digits = password.hex()
+    yield from (password, digits.encode(), digits.upper().encode())
 
 
 def _bad(detail: str) -> Refused:

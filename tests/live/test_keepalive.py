@@ -45,7 +45,7 @@ def test_a_quiet_socket_is_pinged_once_per_interval(keepalive, ends) -> None:
     theirs.settimeout(0.05)
     with pytest.raises(TimeoutError):
         theirs.recv(10)
-    for seconds in (25, 30, 45, 50):
+    for seconds in (25.1, 30, 45, 50.2):
         keepalive.tick(start + seconds)
     theirs.settimeout(5)
     assert theirs.recv(10) == PING_BYTES * 2
