@@ -70,8 +70,17 @@ class Rows:
             ).all()
             self.reports = Counter((names[row.charger_id], row.info) for row in reports)
             self.inbox = list(conn.execute(text("SELECT kind, action, reason FROM inbox")).all())
-            self.connected = conn.execute(text("SELECT COUNT(*) FROM chargers WHERE connected")).scalar_one()
         engine.dispose()
+
+    @staticmethod
+    def connected_chargers(database_url: str) -> int:
+        """How many chargers are shown as connected."""
+        engine = create_engine(database_url)
+        try:
+            with engine.connect() as conn:
+                return conn.execute(text("SELECT COUNT(*) FROM chargers WHERE connected")).scalar_one()
+        finally:
+            engine.dispose()
 
 
 def compare(ledger: dict[str, Any], rows: Rows) -> Account:

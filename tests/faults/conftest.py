@@ -16,6 +16,7 @@ from typing import Any
 import pytest
 
 from tests.conftest import migrate
+from tests.support.processes import wait_until
 from tests.support.server import ALARMS, GunicornServer
 
 from .books import Account, Rows, compare
@@ -60,14 +61,20 @@ class Scenario:
         """There is time left for another fault."""
         return time.monotonic() - self._began < self.seconds + 4
 
-    def settle(self, database_url: str, *ledgers: dict[str, Any]) -> Account:
-        """Compare and report; fails unless everything balances. Returns the account."""
-        rows = Rows(database_url)
+    def settle(self, database_url: str, *ledgers: dict[str, Any], within: float = 5.0) -> Account:
+        """Compare and report; fails unless everything balances. Returns the account.
+
+        `within`: the seconds in which the server has to notice that everybody has gone.
+        """
+        wait_until(
+            lambda: Rows.connected_chargers(database_url) == 0,
+            seconds=within,
+            what="all are seen to have gone",
+        )
         ledger = {name: charger for part in ledgers for name, charger in part.items()}
-        account = compare(ledger, rows)
+        account = compare(ledger, Rows(database_url))
         self.note(str(account))
         account.must_balance()
-        assert rows.connected == 0, f"{rows.connected} chargers are still shown as connected"
         return account
 
     def note(self, text: str) -> None:

@@ -76,37 +76,6 @@ def test_read_only(scenario: Scenario, mariadb: MariaDB) -> None:
         must_be_quiet(server)
 
 
-def test_disk_full(scenario: Scenario) -> None:
-    """The tablespace has a fixed size, and a ballast takes what is left of it."""
-    with MariaDB("--innodb-file-per-table=0", "--innodb-data-file-path=ibdata1:64M") as mariadb:
-        url = mariadb.create_database()
-        with started(url) as server:
-            fleet = scenario.fleet(server.ocpp_url)
-            fleet.is_at_work()
-            fill(mariadb)
-            try:
-                fleet.waits(lambda f: f["online"] < 100, 30, "chargers are turned away")
-                scenario.load(2, 4)
-            finally:
-                mariadb.execute("DROP TABLE ballast.ballast")
-            fleet.is_at_work()
-            scenario.settle(url, fleet.comes_home())
-            must_be_quiet(server)
-
-
-def fill(mariadb: MariaDB) -> None:
-    """Write until the database says that it is full."""
-    mariadb.execute("CREATE DATABASE IF NOT EXISTS ballast")
-    mariadb.execute("CREATE TABLE ballast.ballast (filling LONGBLOB) ENGINE=InnoDB")
-    with mariadb.connect("ballast") as connection, connection.cursor() as cursor:
-        for size in (1_000_000, 100_000, 10_000, 1_000):
-            try:
-                while True:
-                    cursor.execute("INSERT INTO ballast VALUES (REPEAT('x', %s))", (size,))
-            except pymysql.err.OperationalError as error:
-                assert error.args[0] == 1114, error  # noqa: PT017
-
-
 def test_deadlock_storm(scenario: Scenario, mariadb: MariaDB) -> None:
     url = mariadb.create_database()
     with started(url) as server:
