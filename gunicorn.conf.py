@@ -3,6 +3,7 @@
 What can be set comes from the environment, see config.py; this file holds what belongs to the server.
 """
 
+import errno
 import json
 import logging
 import os
@@ -94,6 +95,14 @@ class Log(Logger):
     def access(self, resp, req, environ, request_time) -> None:
         if not environ["PATH_INFO"].startswith("/health/"):
             super().access(resp, req, environ, request_time)
+
+    def exception(self, msg, *args, **kwargs) -> None:
+        # A charger that redials while the worker ends finds the listener closed; it will dial again.
+        error = sys.exc_info()[1]
+        if isinstance(error, OSError) and error.errno == errno.EBADF:
+            self.info("A connection came while the worker was ending.")
+        else:
+            super().exception(msg, *args, **kwargs)
 
 
 logger_class = Log
