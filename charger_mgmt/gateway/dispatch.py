@@ -109,7 +109,7 @@ def _store(central: CentralSystem, session: Session, call: CallReceived, checked
             call.text,
             str(call.id),
             clock.now(),
-            checked.oddities,
+            checked.oddities + call.oddities,
             generation=session.generation,
         )
     )

@@ -37,12 +37,16 @@ _MOST_IN_HAND: Final = 256
 
 @dataclass(frozen=True, slots=True)
 class CallReceived:
-    """The charger asks; answer with `Conversation.result` or `.error`. `text` is the raw frame."""
+    """The charger asks; answer with `Conversation.result` or `.error`. `text` is the raw frame.
+
+    `oddities` say what was wrong with the frame itself, if it was read all the same.
+    """
 
     id: MessageId
     action: str
     payload: dict
     text: str
+    oddities: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -44,3 +44,10 @@ RESPELLED: Final = "respelled"
 BAD_SAMPLE: Final = "bad-sample"
 #: A meter value without any sample.
 EMPTY_METER_VALUE: Final = "empty-meter-value"
+#: The frame is not JSON; what still reads as a field was taken.
+BROKEN_JSON: Final = "broken-json"
+
+#: Something that the charger said is lost in what was read: the raw text must be kept.
+LOSSY: Final = frozenset({UNREADABLE_FIELD, UNREADABLE_TIMESTAMP, BAD_SAMPLE, BROKEN_JSON})
+#: Something is missing from what was read, lost or never said.
+INCOMPLETE: Final = LOSSY | {MISSING_FIELD}

@@ -15,6 +15,7 @@ from typing import Any
 from .actions import NEVER_REFUSED
 from .conversation import CallReceived, Reply
 from .frames import CallError, Malformed, decode
+from .oddities import BROKEN_JSON
 
 #: A field and its whole value (a number that breaks off with the text is not one), any other text, or a
 #: bracket.
@@ -34,7 +35,7 @@ def saved_call(event: Reply, text: str) -> CallReceived | None:
     frame = decode(text)
     if not isinstance(frame, Malformed) or not isinstance(frame.reply, CallError):
         return None
-    return CallReceived(frame.reply.id, event.action, salvage(text), text)
+    return CallReceived(frame.reply.id, event.action, salvage(text), text, (BROKEN_JSON,))
 
 
 def salvage(text: str) -> dict[str, Any]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -12,12 +12,15 @@ from sqlalchemy import Connection
 from ..domain import transactions as rules
 from ..domain.keys import key
 from ..ocpp.actions import NEVER_REFUSED
+from ..ocpp.oddities import LOSSY
 from ..store import bulk, transactions
 from ..store.models import Inbox, Transaction
 from .inbound import ChargerMessage, Reply
 
 POISON = "poison"
 ORPHAN_STOP = "orphan-stop"
+UNREADABLE = "unreadable"
+KINDS = (POISON, ORPHAN_STOP, UNREADABLE)
 
 
 def keep_orphans(conn: Connection, messages: Sequence[ChargerMessage]) -> None:
@@ -26,7 +29,18 @@ def keep_orphans(conn: Connection, messages: Sequence[ChargerMessage]) -> None:
     for message in messages:
         named = message.payload.get("sessionId", message.payload.get("transactionId"))
         row = _row(message, ORPHAN_STOP, f"no session {named} of this charger is known", None)
-        rows[row["message_key"]] = row
+        rows.setdefault(row["message_key"], row)
+    bulk.insert_new(conn, Inbox.__table__, list(rows.values()))
+
+
+def keep_unreadable(conn: Connection, messages: Iterable[tuple[ChargerMessage, int | None]]) -> None:
+    """Keep the text of messages (with their transactionId) of which something could not be read."""
+    rows = {}
+    for message, transaction_id in messages:
+        lost = LOSSY.intersection(message.oddities)
+        if lost:
+            row = _row(message, UNREADABLE, " ".join(sorted(lost)), transaction_id)
+            rows.setdefault(row["message_key"], row)
     bulk.insert_new(conn, Inbox.__table__, list(rows.values()))
 
 
@@ -83,6 +97,10 @@ def _row(message: ChargerMessage, kind: str, reason: str, transaction_id: int | 
 
 
 def _message_key(message: ChargerMessage) -> bytes:
-    """The same message again, with whatever message id, is the same row."""
-    content = json.dumps(message.payload, sort_keys=True, default=str)
+    """The same message again, with whatever message id, is the same row.
+
+    In an OCPP-J frame the id stands before the action and the payload behind it.
+    """
+    content = "" if message.flat else message.raw.partition(f'"{message.action}"')[2]
+    content = content or json.dumps(message.payload, sort_keys=True, default=str)
     return key("message", message.charger_id, message.action, content)

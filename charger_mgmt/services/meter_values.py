@@ -14,6 +14,7 @@ from ..domain import transactions as rules
 from ..store import bulk, transactions
 from ..store.base import AnyRow
 from ..store.models import Connector, MeterValue, Transaction
+from . import inbox
 from .inbound import ChargerMessage, Reply, Settings
 
 
@@ -28,9 +29,11 @@ def record(
     found = _Sessions(conn, messages)
     rows: dict[bytes, dict[str, Any]] = {}
     readings: dict[int, list[tuple[datetime, int]]] = defaultdict(list)
+    unreadable = []
     for message in messages:
         connector_id, session = found.of(message)
         session_id = session.id if session is not None else None
+        unreadable.append((message, session_id))
         for sample in samples.read(message.payload.get("meterValue")):
             row = sample_row(message, sample, connector_id, session_id)
             rows.setdefault(row["sample_key"], row)
@@ -39,6 +42,7 @@ def record(
                 moment = rules.effective(sample.timestamp, message.received_at)
                 readings[session_id].append((moment, register))
     bulk.insert_new(conn, MeterValue.__table__, list(rows.values()))
+    inbox.keep_unreadable(conn, unreadable)
     bulk.update(
         conn,
         Transaction.__table__,

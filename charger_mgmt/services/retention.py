@@ -1,10 +1,10 @@
-"""Retention: what grows without end is dropped by age, in small steps. Sessions and the inbox never are."""
+"""Retention: what grows without end is dropped by age, in small steps. Sessions never are."""
 
 from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
@@ -13,7 +13,8 @@ from sqlalchemy import Connection, Engine, delete, select
 
 from .. import clock
 from ..store.faults import Fault, classify
-from ..store.models import ChargerEvent, Command, MeterValue, StatusChange, Tag
+from ..store.models import ChargerEvent, Command, Inbox, MeterValue, StatusChange, Tag
+from .inbox import UNREADABLE
 
 if TYPE_CHECKING:
     from ..central_system import CentralSystem
@@ -29,15 +30,21 @@ HOUR = 3600.0
 
 @dataclass(frozen=True, slots=True)
 class Rule:
-    """`setting` says after how many days rows of `model` go, by the time in column `age`; 0: never."""
+    """`setting` says after how many days rows of `model` go, by the time in column `age`; 0: never.
+
+    `only` restricts it to rows whose columns have these values.
+    """
 
     setting: str
     model: Any
     age: str
+    only: Mapping[str, str] = field(default_factory=dict)
 
 
 RULES = (
     Rule("RETAIN_METER_VALUES_DAYS", MeterValue, "received_at"),
+    # A charger may send one with every sample.
+    Rule("RETAIN_METER_VALUES_DAYS", Inbox, "received_at", {"kind": UNREADABLE, "action": "MeterValues"}),
     Rule("RETAIN_STATUS_HISTORY_DAYS", StatusChange, "received_at"),
     Rule("RETAIN_EVENTS_DAYS", ChargerEvent, "received_at"),
     Rule("RETAIN_COMMANDS_DAYS", Command, "created_at"),
@@ -71,7 +78,8 @@ def apply(
 
 def _step(conn: Connection, rule: Rule, cutoff: datetime, most: int) -> int:
     age = getattr(rule.model, rule.age)
-    ids = conn.scalars(select(rule.model.id).where(age < cutoff).order_by(age).limit(most)).all()
+    old = select(rule.model.id).where(age < cutoff).filter_by(**rule.only)
+    ids = conn.scalars(old.order_by(age).limit(most)).all()
     if not ids:
         return 0
     if rule.model is Command:  # a one-use tag goes with the command that it was made for

@@ -15,12 +15,12 @@ from ..domain import authorisation
 from ..domain import transactions as rules
 from ..domain.authorisation import TagRecord, Verdict
 from ..domain.keys import key
-from ..ocpp import timestamps
+from ..ocpp import oddities, timestamps
 from ..store import bulk, transactions
 from ..store.authorisation import count_active, find_tags
 from ..store.base import AnyRow
 from ..store.models import Command, Transaction
-from . import connector_status
+from . import connector_status, inbox
 from .authorize import unknown_tag_status
 from .inbound import ChargerMessage, Reply, Settings
 from .meter_values import storable_connector
@@ -69,6 +69,7 @@ def start(
         _supersede(conn, fresh)
         _link_remote_starts(conn, fresh, now)
         _insert(conn, fresh)
+        inbox.keep_unreadable(conn, [(s.message, s.transaction_id) for s in fresh])
         _show_flat_chargers(conn, fresh)
     return [_reply(s, tags) for s in starts]
 
@@ -95,7 +96,7 @@ def _read(message: ChargerMessage) -> _Start:
     )
     if started.session_id is not None:
         started.key = key("session", message.charger_id, started.session_id)
-    if message.oddities:
+    if not oddities.INCOMPLETE.isdisjoint(message.oddities):
         started.flags.add(rules.FORM)
     if not rules.is_plausible(timestamp, message.received_at):
         started.flags.add(rules.CLOCK)

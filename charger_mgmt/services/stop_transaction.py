@@ -12,7 +12,7 @@ from sqlalchemy import Connection
 
 from ..domain import authorisation, samples
 from ..domain import transactions as rules
-from ..ocpp import timestamps
+from ..ocpp import oddities, timestamps
 from ..store import bulk, transactions
 from ..store.authorisation import find_tags
 from ..store.base import AnyRow
@@ -61,6 +61,7 @@ def stop(
     bulk.update(conn, Transaction.__table__, [_columns(row) for row in ended.values()])
     bulk.insert_new(conn, MeterValue.__table__, list(rows.values()))
     inbox.keep_orphans(conn, [s.message for s in stops if s.session is None])
+    inbox.keep_unreadable(conn, [(s.message, s.session.id) for s in stops if s.session is not None])
     _show_flat_chargers(conn, stops)
     return _replies(conn, stops, now, settings)
 
@@ -145,7 +146,7 @@ def _completed(s: _Stop) -> dict[str, Any]:
     """What a first stop changes in its session."""
     session, message = s.session, s.message
     flags: set[str] = set()
-    if message.oddities:
+    if not oddities.INCOMPLETE.isdisjoint(message.oddities):
         flags.add(rules.FORM)
     if s.reconciled:
         flags.add(rules.RECONCILED)

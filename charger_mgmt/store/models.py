@@ -252,8 +252,8 @@ class MeterValue(Base):
 class Inbox(Base):
     """Charger messages that could not be turned into rows: kept whole, for the operator.
 
-    `kind`: "poison" (the database or our code refused it) or "orphan-stop" (a StopTransaction that
-    belongs to no session we know).
+    `kind`: "poison" (the database or our code refused it), "orphan-stop" (a StopTransaction that belongs
+    to no session we know) or "unreadable" (stored as far as it could be read; the rest is only here).
     """
 
     __tablename__ = "inbox"
@@ -271,7 +271,10 @@ class Inbox(Base):
     transaction_id: Mapped[int | None] = mapped_column(ForeignKey("transactions.id"))
     received_at: Mapped[datetime] = mapped_column(UtcDateTime)
 
-    __table_args__ = (Index("ix_inbox_charger_id", "charger_id", "id"),)
+    __table_args__ = (
+        Index("ix_inbox_charger_id", "charger_id", "id"),
+        Index("ix_inbox_kind_received_at", "kind", "received_at"),
+    )
 
 
 class Tag(Base):

@@ -246,6 +246,7 @@ def upgrade() -> None:
         sa.UniqueConstraint("message_key", name="uq_inbox_message_key"),
     )
     op.create_index("ix_inbox_charger_id", "inbox", ["charger_id", "id"])
+    op.create_index("ix_inbox_kind_received_at", "inbox", ["kind", "received_at"])
 
     create_table(
         "meter_values",

@@ -2,7 +2,7 @@
 
 import pytest
 
-from charger_mgmt.store.models import MeterValue, Transaction
+from charger_mgmt.store.models import Inbox, MeterValue, Transaction
 
 from .conftest import ago
 
@@ -130,3 +130,23 @@ def test_a_batch_of_many_chargers_keeps_them_apart(central):
     assert {row.id: row.meter_last_mwh for row in central.rows(Transaction)} == {
         n: (3000 + n) * 1000 for n in ids
     }
+
+
+def test_what_could_not_be_read_is_kept_as_it_came(central):
+    charger = central.charger()
+    started = charger.starts(ago(hours=1))["transactionId"]
+    readable = {"connectorId": 1, "transactionId": started, "meterValue": []}
+    message = charger.says("MeterValues", readable, oddities=("bad-sample", "null-dropped"))
+    message.raw = '[2,"1","MeterValues",{"meterValue":[{"sampledValue":[{"value":{}}]}]}]'
+    again = charger.says("MeterValues", readable, oddities=("bad-sample",))
+    again.raw = message.raw.replace('"1"', '"2"')
+    central.together(message, again)
+    kept = central.row(Inbox)
+    assert (kept.kind, kept.raw, kept.reason) == ("unreadable", message.raw, "bad-sample")
+    assert kept.transaction_id == started
+
+
+def test_a_harmless_oddity_leaves_no_trace_in_the_inbox(central):
+    charger = central.charger()
+    charger.sends("MeterValues", {"connectorId": 1, "meterValue": []}, oddities=("null-dropped", "respelled"))
+    assert central.rows(Inbox) == []
