@@ -25,7 +25,7 @@ KINDS = (POISON, ORPHAN_STOP, UNREADABLE)
 
 def keep_orphans(conn: Connection, messages: Sequence[ChargerMessage]) -> None:
     """Keep StopTransactions that belong to no known session."""
-    rows = {}
+    rows: dict[bytes, dict[str, Any]] = {}
     for message in messages:
         named = message.payload.get("sessionId", message.payload.get("transactionId"))
         row = _row(message, ORPHAN_STOP, f"no session {named} of this charger is known", None)
@@ -35,7 +35,7 @@ def keep_orphans(conn: Connection, messages: Sequence[ChargerMessage]) -> None:
 
 def keep_unreadable(conn: Connection, messages: Iterable[tuple[ChargerMessage, int | None]]) -> None:
     """Keep the text of messages (with their transactionId) of which something could not be read."""
-    rows = {}
+    rows: dict[bytes, dict[str, Any]] = {}
     for message, transaction_id in messages:
         lost = LOSSY.intersection(message.oddities)
         if lost:
