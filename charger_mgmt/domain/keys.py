@@ -10,7 +10,7 @@ _SEPARATOR = "\x1f"
 
 def key(*parts: object) -> bytes:
     """A 16-byte hash of the parts' canonical text. None and "" differ; a datetime is its instant."""
-    text = _SEPARATOR.join(map(_canonical, parts))
+    text = _SEPARATOR.join([part if type(part) is str else _canonical(part) for part in parts])
     return blake2b(text.encode("utf-8", "backslashreplace"), digest_size=16).digest()
 
 

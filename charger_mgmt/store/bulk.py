@@ -2,23 +2,26 @@
 
 A charger's message costs microseconds, a round trip to the database a hundred times as many: so what a
 batch writes goes out as one multi-row statement per table. Values are plain Python (aware datetimes,
-bytes, int, str, None; dict and list become JSON).
+bytes, int, str, None; dict and list become JSON); they stand as literals in the text for MySQL and MariaDB
+(see literals.py) and are parameters for SQLite.
 """
 
 from __future__ import annotations
 
-import json
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from datetime import UTC, datetime
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import datetime
 from typing import Any
 
 from sqlalchemy import Connection, Table
 
-from ..clock import cut_to_milliseconds
+from .literals import LITERALS, json_text, moment_text, storable, storable_tree
 
-#: Below SQLite's limit of 32,766 parameters and far below MySQL's smallest max_allowed_packet.
-MOST_PARAMETERS = 16_000
-MOST_BYTES = 2_000_000
+__all__ = ["distinct", "insert", "insert_new", "storable", "storable_tree", "update", "upsert"]
+
+#: What goes into one statement: well below SQLite's limit of 32,766 parameters and, with the longest
+#: message on top, below MySQL's smallest max_allowed_packet.
+MOST_VALUES = 16_000
+MOST_CHARACTERS = 250_000
 
 
 def insert(conn: Connection, table: Table, rows: Sequence[Mapping[str, Any]]) -> None:
@@ -53,21 +56,18 @@ def update(conn: Connection, table: Table, rows: Sequence[Mapping[str, Any]]) ->
     """
     if not rows:
         return
-    mark = _mark(conn)
     columns = [column for column in rows[0] if column != "id"]
-    for chunk in _chunks([[row["id"], *(row[c] for c in columns)] for row in rows]):
-        cases: list[str] = []
-        parameters: list[Any] = []
-        whens = f"WHEN {mark} THEN {mark} " * len(chunk)
-        for position, column in enumerate(columns, start=1):
-            cases.append(f"{_quoted(conn, column)} = CASE id {whens}END")
-            for values in chunk:
-                parameters += (_plain(values[0]), _plain(values[position]))
-        parameters += [_plain(values[0]) for values in chunk]
-        marks = ", ".join([mark] * len(chunk))
-        conn.exec_driver_sql(
-            f"UPDATE {table.name} SET {', '.join(cases)} WHERE id IN ({marks})", tuple(parameters)
-        )
+    portion = max(1, MOST_VALUES // (4 * len(rows[0])))
+    for first in range(0, len(rows), portion):
+        chosen = rows[first : first + portion]
+        ids = [str(int(row["id"])) for row in chosen]
+        statement = _Statement(conn)
+        cases = []
+        for column in columns:
+            values = statement.values([row[column] for row in chosen])
+            whens = [f"WHEN {number} THEN {value}" for number, value in zip(ids, values, strict=True)]
+            cases.append(f"{_quoted(conn, column)} = CASE id {' '.join(whens)} END")
+        statement.execute(f"UPDATE {table.name} SET {', '.join(cases)} WHERE id IN ({', '.join(ids)})")
 
 
 def _insert(conn: Connection, table: Table, rows: Sequence[Mapping[str, Any]], ending: str) -> None:
@@ -75,68 +75,52 @@ def _insert(conn: Connection, table: Table, rows: Sequence[Mapping[str, Any]], e
         return
     columns = list(rows[0])
     names = ", ".join(_quoted(conn, column) for column in columns)
-    row_marks = f"({', '.join([_mark(conn)] * len(columns))})"
-    for chunk in _chunks([[row[c] for c in columns] for row in rows]):
-        conn.exec_driver_sql(
-            f"INSERT INTO {table.name} ({names}) VALUES {', '.join([row_marks] * len(chunk))}{ending}",
-            tuple(_plain(value) for values in chunk for value in values),
-        )
-
-
-def _chunks(rows: list[list[Any]]) -> Iterator[list[list[Any]]]:
-    """The rows in portions that fit one statement."""
-    chunk: list[list[Any]] = []
-    parameters = size = 0
+    statement, texts, size = _Statement(conn), [], 0
     for row in rows:
-        weight = sum(len(value) for value in row if isinstance(value, str | bytes))
-        if chunk and (parameters + 2 * len(row) > MOST_PARAMETERS or size + weight > MOST_BYTES):
-            yield chunk
-            chunk, parameters, size = [], 0, 0
-        chunk.append(row)
-        parameters += 2 * len(row)
-        size += weight
-    if chunk:
-        yield chunk
+        text = f"({', '.join(statement.values([row[column] for column in columns]))})"
+        texts.append(text)
+        size += len(text)
+        if size >= MOST_CHARACTERS or len(texts) * len(columns) >= MOST_VALUES - len(columns):
+            statement.execute(f"INSERT INTO {table.name} ({names}) VALUES {', '.join(texts)}{ending}")
+            statement, texts, size = _Statement(conn), [], 0
+    if texts:
+        statement.execute(f"INSERT INTO {table.name} ({names}) VALUES {', '.join(texts)}{ending}")
+
+
+class _Statement:
+    """The values of one statement, in the order of its text, as the database takes them."""
+
+    __slots__ = ("_conn", "_parameters")
+
+    def __init__(self, conn: Connection) -> None:
+        self._conn = conn
+        self._parameters: list[Any] | None = [] if conn.dialect.name == "sqlite" else None
+
+    def values(self, values: Sequence[Any]) -> list[str]:
+        """What stands for these values in the text."""
+        if self._parameters is None:
+            return [LITERALS[type(value)](value) for value in values]
+        self._parameters += map(_plain, values)
+        return ["?"] * len(values)
+
+    def execute(self, text: str) -> None:
+        if self._parameters is None:
+            self._conn.exec_driver_sql(text, execution_options={"no_parameters": True})
+        else:
+            self._conn.exec_driver_sql(text, tuple(self._parameters))
 
 
 def _plain(value: Any) -> Any:
-    """A value as both drivers take it."""
+    """A value as SQLite's driver takes it."""
     if isinstance(value, datetime):
-        moment = cut_to_milliseconds(value.astimezone(UTC)).replace(tzinfo=None)
-        return moment.isoformat(" ", "microseconds")
+        return moment_text(value)
     if isinstance(value, dict | list):
-        return json.dumps(storable_tree(value), default=str)
-    if isinstance(value, str):
-        return storable(value)
-    return value
-
-
-def storable(text: str) -> str:
-    """Text that any database takes: lone surrogates and NUL become visible escapes."""
-    try:
-        text.encode()
-    except UnicodeEncodeError:
-        text = text.encode("utf-8", "backslashreplace").decode()
-    return text.replace("\x00", "\\x00") if "\x00" in text else text
-
-
-def storable_tree(value: Any) -> Any:
-    """A JSON value whose every text is storable."""
-    if isinstance(value, str):
-        return storable(value)
-    if isinstance(value, dict):
-        return {storable(str(name)): storable_tree(item) for name, item in value.items()}
-    if isinstance(value, list | tuple):
-        return [storable_tree(item) for item in value]
-    return value
+        return json_text(value)
+    return storable(value) if isinstance(value, str) else value
 
 
 def _on_conflict(conn: Connection, assignments: str) -> str:
     return f" ON DUPLICATE KEY UPDATE {assignments}" if conn.dialect.name != "sqlite" else ""
-
-
-def _mark(conn: Connection) -> str:
-    return "?" if conn.dialect.name == "sqlite" else "%s"
 
 
 def _quoted(conn: Connection, name: str) -> str:
