@@ -50,23 +50,32 @@ def upsert(conn: Connection, table: Table, rows: Sequence[Mapping[str, Any]], ke
 
 
 def update(conn: Connection, table: Table, rows: Sequence[Mapping[str, Any]]) -> None:
-    """Set the other columns of the rows named by `id`, one statement for all.
+    """Set the other columns of the rows named by `id`: one statement for all rows of the same columns.
 
-    Every row must have the same columns; an id may appear once.
+    An id may appear once.
     """
-    if not rows:
-        return
-    columns = [column for column in rows[0] if column != "id"]
-    portion = max(1, MOST_VALUES // (4 * len(rows[0])))
-    for first in range(0, len(rows), portion):
-        chosen = rows[first : first + portion]
-        ids = [str(int(row["id"])) for row in chosen]
-        statement = _Statement(conn)
-        cases = []
-        for column in columns:
-            values = statement.values([row[column] for row in chosen])
-            whens = [f"WHEN {number} THEN {value}" for number, value in zip(ids, values, strict=True)]
-            cases.append(f"{_quoted(conn, column)} = CASE id {' '.join(whens)} END")
+    alike: dict[tuple[str, ...], list[Mapping[str, Any]]] = {}
+    for row in rows:
+        alike.setdefault(tuple(row), []).append(row)
+    for columns, group in alike.items():
+        portion = max(1, MOST_VALUES // (4 * len(columns)))
+        for first in range(0, len(group), portion):
+            _update(conn, table, columns, group[first : first + portion])
+
+
+def _update(
+    conn: Connection, table: Table, columns: Sequence[str], rows: Sequence[Mapping[str, Any]]
+) -> None:
+    ids = [str(int(row["id"])) for row in rows]
+    statement = _Statement(conn)
+    cases = []
+    for column in columns:
+        if column == "id":
+            continue
+        values = statement.values([row[column] for row in rows])
+        whens = [f"WHEN {number} THEN {value}" for number, value in zip(ids, values, strict=True)]
+        cases.append(f"{_quoted(conn, column)} = CASE id {' '.join(whens)} END")
+    if cases:
         statement.execute(f"UPDATE {table.name} SET {', '.join(cases)} WHERE id IN ({', '.join(ids)})")
 
 
