@@ -1,0 +1,118 @@
+"""Many rows in one statement: what goes in comes out, whatever it is."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta, timezone
+
+import pytest
+from flask import Flask
+from sqlalchemy import Connection, select
+
+from charger_mgmt.store import bulk
+from charger_mgmt.store.models import Charger, ChargerEvent, Inbox
+
+MOMENT = datetime(2026, 3, 29, 1, 59, 59, 987654, tzinfo=timezone(timedelta(hours=2)))
+TEXTS = [
+    "it's",
+    'say "no"',
+    "back\\slash\\",
+    "\\'; DROP TABLE chargers; -- ",
+    "100 % of %s and %(name)s",
+    "? :name",
+    "line\nfeed\rtab\t",
+    "\x1a",
+    "snow ☃ and 🔌",
+    "",
+    "x" * 70 + "'",
+]
+
+
+@pytest.fixture
+def conn(app: Flask) -> Iterator[Connection]:
+    engine = app.extensions["central_system"].engine
+    with engine.begin() as connection:
+        bulk.insert(connection, Charger.__table__, [{"identity": "CP-1", "created_at": MOMENT}])
+        yield connection
+
+
+def _keep(conn: Connection, raws: list[str]) -> None:
+    charger_id = conn.scalar(select(Charger.id))
+    bulk.insert(
+        conn,
+        Inbox.__table__,
+        [
+            {
+                "charger_id": charger_id,
+                "kind": "poison",
+                "message_key": bytes([number]) + b"'\\\x00\xff%s" + bytes(9),
+                "action": "Any",
+                "message_id": None,
+                "raw": raw,
+                "reason": raw[:20],
+                "received_at": MOMENT,
+            }
+            for number, raw in enumerate(raws)
+        ],
+    )
+
+
+def test_every_text_comes_back_as_it_was(conn):
+    _keep(conn, TEXTS)
+    rows = conn.execute(select(Inbox.raw, Inbox.reason).order_by(Inbox.id)).all()
+    assert [tuple(row) for row in rows] == [(text, text[:20]) for text in TEXTS]
+
+
+def test_bytes_come_back_as_they_were(conn):
+    _keep(conn, ["any"])
+    assert bytes(conn.scalar(select(Inbox.message_key))) == b"\x00'\\\x00\xff%s" + bytes(9)
+
+
+def test_a_moment_is_stored_in_utc_cut_to_milliseconds(conn):
+    assert conn.scalar(select(Charger.created_at)) == datetime(2026, 3, 28, 23, 59, 59, 987000, tzinfo=UTC)
+
+
+def test_what_no_database_takes_becomes_visible(conn):
+    _keep(conn, ["half \ud83d a character", "NUL \x00 inside"])
+    assert conn.scalars(select(Inbox.raw).order_by(Inbox.id)).all() == [
+        "half \\ud83d a character",
+        "NUL \\x00 inside",
+    ]
+
+
+def test_objects_are_stored_as_json(conn):
+    charger_id = conn.scalar(select(Charger.id))
+    detail = {"text": 'it\'s \\ "so" %s', "list": [1, 2.5, None, True]}
+    row = {"charger_id": charger_id, "kind": "DataTransfer", "detail": detail, "received_at": MOMENT}
+    bulk.insert(conn, ChargerEvent.__table__, [row])
+    assert conn.scalar(select(ChargerEvent.detail)) == detail
+
+
+def test_more_rows_than_fit_one_statement(conn):
+    rows = [{"identity": f"CP-{n:05}", "created_at": MOMENT, "name": "n" * 200} for n in range(9000)]
+    bulk.insert(conn, Charger.__table__, rows)
+    found = {row.identity: row.id for row in conn.execute(select(Charger.id, Charger.identity))}
+    bulk.update(
+        conn,
+        Charger.__table__,
+        [{"id": found[row["identity"]], "city": row["identity"], "connected": True} for row in rows],
+    )
+    changed = conn.execute(
+        select(Charger.identity).where(Charger.city == Charger.identity, Charger.connected)
+    )
+    assert len(changed.all()) == 9000
+
+
+def test_an_update_sets_each_row_to_its_own_values(conn):
+    bulk.insert(conn, Charger.__table__, [{"identity": "CP-2", "created_at": MOMENT}])
+    first, second = conn.scalars(select(Charger.id).order_by(Charger.id)).all()
+    bulk.update(
+        conn,
+        Charger.__table__,
+        [
+            {"id": first, "name": "it's", "booted_at": MOMENT},
+            {"id": second, "name": None, "booted_at": None},
+        ],
+    )
+    rows = conn.execute(select(Charger.name, Charger.booted_at).order_by(Charger.id)).all()
+    assert [tuple(row) for row in rows] == [("it's", MOMENT.replace(microsecond=987000)), (None, None)]
