@@ -103,14 +103,15 @@ def after_readings(session: AnyRow, readings: Iterable[tuple[datetime, int]]) ->
         end = at
         energy, odd = rules.energy(session.meter_start_mwh, last, end - session.effective_start)
         flags |= odd
-    return {
-        "id": session.id,
+    after = {
         "meter_last_at": at,
         "meter_last_mwh": last,
         "effective_end": end,
         "energy_mwh": energy,
         "flags": rules.join_flags(session.flags, flags),
     }
+    changed = {name: value for name, value in after.items() if value != getattr(session, name)}
+    return {"id": session.id} | changed if changed else None
 
 
 class _Sessions:
@@ -119,7 +120,9 @@ class _Sessions:
     def __init__(self, conn: Connection, messages: Sequence[ChargerMessage]) -> None:
         named = {message.payload.get("transactionId") for message in messages}
         self.by_id = transactions.by_ids(
-            conn, (number for number in named if number and 0 < number <= transactions.LARGEST_ID)
+            conn,
+            (number for number in named if number and 0 < number <= transactions.LARGEST_ID),
+            transactions.METERED,
         )
         unnamed = {message.charger_id for message in messages if self._named(message) is None}
         self._open = transactions.open_sessions(conn, unnamed)
