@@ -11,6 +11,7 @@ from __future__ import annotations
 import logging
 from collections import defaultdict
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import Any
 
 from sqlalchemy import Engine
@@ -18,7 +19,7 @@ from sqlalchemy import Engine
 from .. import clock
 from ..errors import DatabaseAway
 from ..store import watch
-from ..store.faults import Fault, classify
+from ..store.faults import Fault, classify, is_already_there
 from . import (
     authorize,
     boot,
@@ -56,6 +57,10 @@ CONTENTION_ATTEMPTS = 5
 #: A connection that fails at once was stale; one that fails after this long is a database in trouble.
 STALE_SECONDS = 2.0
 PROBE_SECONDS = 1.0
+#: The longest pause between test writes, when the database has gone away again and again.
+LONGEST_PROBE_SECONDS = 15.0
+#: A database that goes away again within this time was not really back.
+RELAPSE_SECONDS = 30.0
 
 
 class ProcessingFailed(Exception):
@@ -65,13 +70,17 @@ class ProcessingFailed(Exception):
 class Committer:
     """Stores chargers' messages. Without `start()` it works synchronously, a batch of one at a time."""
 
-    def __init__(self, engine: Engine, settings: Settings) -> None:
+    def __init__(self, engine: Engine, settings: Settings, queue_limit: int = QUEUE_LIMIT) -> None:
+        self._queue_limit = queue_limit
         self._engine = engine
         self._settings = settings
         self._queue: Any = None
         self._prober: Any = None
         #: False while the database does not take commits: upgrades are refused meanwhile.
         self.available = True
+        #: When it last came back (monotonic seconds), and the pause between test writes.
+        self._returned_at = -RELAPSE_SECONDS
+        self._pause = PROBE_SECONDS
         #: Called once when the database takes writes again.
         self.on_return: list[Callable[[], None]] = []
 
@@ -80,7 +89,7 @@ class Committer:
         import gevent
         import gevent.queue
 
-        self._queue = gevent.queue.Queue(QUEUE_LIMIT)
+        self._queue = gevent.queue.Queue(self._queue_limit)
         one_writer = self._engine.dialect.name == "sqlite"
         for _ in range(1 if one_writer else self._settings["COMMITTERS"]):
             gevent.spawn(self._work)
@@ -104,16 +113,26 @@ class Committer:
         return [ticket.take() for ticket in tickets]
 
     def _wait_for(self, message: ChargerMessage) -> Reply:
-        from gevent import Timeout
+        """Wait for room in the queue and for a turn as long as it takes, for the commit COMMIT_TIMEOUT.
+
+        While we are busy nothing is dropped: the sender's socket is not read, TCP pushes back. Should
+        the database go away meanwhile, everything that waits is released at once.
+        """
         from gevent.event import AsyncResult
 
         ticket = _Ticket(message, AsyncResult())
+        limit = wait = self._settings["COMMIT_TIMEOUT"]
         try:
-            with Timeout(self._settings["COMMIT_TIMEOUT"]):
-                self._queue.put(ticket)
-                ticket.result.wait()
-        except Timeout:
-            raise DatabaseAway("the database did not commit in time") from None
+            self._queue.put(ticket)
+            while not ticket.result.ready():
+                ticket.result.wait(wait)
+                if ticket.taken_at is not None and not ticket.result.ready():
+                    wait = ticket.taken_at + limit - clock.monotonic()
+                    if wait <= 0:
+                        raise DatabaseAway("the database did not commit in time")
+        except BaseException:
+            ticket.abandoned = True
+            raise
         return ticket.take()
 
     def _work(self) -> None:
@@ -123,6 +142,9 @@ class Committer:
             batch = [queue.get()]
             while len(batch) < size and not queue.empty():
                 batch.append(queue.get_nowait())
+            now = clock.monotonic()
+            for ticket in batch:
+                ticket.taken_at = now
             try:
                 self._commit(batch)
             except Exception:  # a defect of ours must not end the greenlet
@@ -130,32 +152,75 @@ class Committer:
                 self._release(batch, DatabaseAway("internal failure"))
 
     def _commit(self, batch: Sequence[_Ticket]) -> None:
-        """Store a batch; every ticket leaves with a reply or an error."""
+        """Store a batch; every ticket leaves with a reply or an error, unless nobody waits for it any more."""
+        batch = [ticket for ticket in batch if not ticket.abandoned]
+        if not batch:
+            return
         if not self.available:
             self._release(batch, DatabaseAway())
             return
         try:
-            replies = self._run([ticket.message for ticket in batch])
+            replies = self._run([ticket.message for ticket in batch], CONTENTION_ATTEMPTS)
         except Exception as error:
-            fault = classify(error)
-            if fault is Fault.AWAY:
-                self.database_is_away(error)
-                self._release(batch, DatabaseAway())
-            elif len(batch) > 1:
+            if len(batch) > 1 and classify(error) is not Fault.AWAY:
                 log.info("a batch of %d goes one by one: %s", len(batch), _first_line(error))
-                for ticket in batch:
-                    self._commit([ticket])
-            elif fault is Fault.CONTENTION:
-                log.warning("%s gave up: %s", batch[0].message.action, _first_line(error))
-                self._release(batch, DatabaseAway("the database is too busy"))
+                self._commit_one_by_one(batch)
             else:
-                self._set_aside(batch[0], error)
-            return
+                self._fail(batch, error)
+        else:
+            self._answer(batch, replies)
+
+    def _commit_one_by_one(self, batch: Sequence[_Ticket]) -> None:
+        """Whoever meets a lock waits until his neighbours have been served; whose sender has left is left out."""
+        contended = []
+        for ticket in batch:
+            if ticket.abandoned:
+                continue
+            if not self.available:
+                ticket.fail(DatabaseAway())
+                continue
+            try:
+                self._answer([ticket], self._run([ticket.message], 1))
+            except Exception as error:
+                if classify(error) is Fault.CONTENTION or is_already_there(error):
+                    contended.append(ticket)
+                else:
+                    self._fail([ticket], error)
+        for ticket in contended:
+            if not ticket.abandoned:
+                self._commit([ticket])
+
+    def _fail(self, batch: Sequence[_Ticket], error: Exception) -> None:
+        """What an error means for those it concerns: a whole batch, if the database is away, or one message."""
+        fault = classify(error)
+        if fault is Fault.AWAY:
+            self.database_is_away(error)
+            self._release(batch, DatabaseAway())
+        elif fault is Fault.CONTENTION:
+            log.warning("%s gave up: %s", batch[0].message.action, _first_line(error))
+            self._release(batch, DatabaseAway("the database is too busy"))
+        else:
+            self._set_aside(batch[0], error)
+
+    def _answer(self, batch: Sequence[_Ticket], replies: Sequence[Reply]) -> None:
         for ticket, reply in zip(batch, replies, strict=True):
             ticket.set(reply)
+            if ticket.abandoned and ticket.message.action == "Connect":
+                self._undo(ticket.message, reply)
 
-    def _run(self, messages: Sequence[ChargerMessage]) -> list[Reply]:
-        """One database transaction for all; contention and a stale connection are tried again."""
+    def _undo(self, connect: ChargerMessage, reply: Reply) -> None:
+        """Nobody waited for this connection any more: no socket stands behind its generation."""
+        import gevent
+
+        payload = {"generation": reply.payload["generation"], "reason": "gave up before it was admitted"}
+        gone = replace(connect, action="Disconnect", payload=payload, received_at=clock.now())
+        gevent.spawn(self._queue.put, _Ticket(gone))
+
+    def _run(self, messages: Sequence[ChargerMessage], attempts: int) -> list[Reply]:
+        """One database transaction for all; contention and a stale connection are tried again.
+
+        A batch that has waited for a lock is not: one by one, only those that need the lock wait.
+        """
         attempt = 0
         while True:
             attempt += 1
@@ -165,8 +230,11 @@ class Committer:
                     return self._dispatch(conn, messages)
             except Exception as error:
                 fault = classify(error)
-                stale = fault is Fault.AWAY and attempt == 1 and clock.monotonic() - began < STALE_SECONDS
-                contended = fault is Fault.CONTENTION and attempt < CONTENTION_ATTEMPTS
+                soon = clock.monotonic() - began < STALE_SECONDS
+                stale = fault is Fault.AWAY and attempt == 1 and soon
+                # The same session on another socket, committed a moment ago, is contention of a kind.
+                contended = (fault is Fault.CONTENTION or is_already_there(error)) and attempt < attempts
+                contended = contended and (soon or len(messages) == 1)
                 if not stale and not contended:
                     raise
 
@@ -233,8 +301,11 @@ class Committer:
         import gevent
 
         self._engine.dispose()
+        # A full disk may let the test write pass and refuse the next session: then probe ever more slowly.
+        relapsed = clock.monotonic() - self._returned_at < RELAPSE_SECONDS
+        self._pause = min(2 * self._pause, LONGEST_PROBE_SECONDS) if relapsed else PROBE_SECONDS
         while True:
-            gevent.sleep(PROBE_SECONDS)
+            gevent.sleep(self._pause)
             try:
                 with self._engine.begin() as conn:
                     watch.test_write(conn)
@@ -242,6 +313,7 @@ class Committer:
             except Exception as error:
                 log.info("the database is still away: %s", _first_line(error))
         self._prober = None
+        self._returned_at = clock.monotonic()
         self.available = True
         log.warning("the database takes writes again")
         for back in list(self.on_return):
@@ -251,13 +323,17 @@ class Committer:
 class _Ticket:
     """A message and the place where its answer appears."""
 
-    __slots__ = ("error", "message", "reply", "result")
+    __slots__ = ("abandoned", "error", "message", "reply", "result", "taken_at")
 
     def __init__(self, message: ChargerMessage, result: Any = None) -> None:
         self.message = message
         self.result = result
         self.reply: Reply | None = None
         self.error: Exception | None = None
+        #: When a committer began to store it (monotonic seconds); None: it waits for its turn.
+        self.taken_at: float | None = None
+        #: Nobody waits for the answer any more, so the message need not be stored.
+        self.abandoned = False
 
     def set(self, reply: Reply) -> None:
         self.reply = reply

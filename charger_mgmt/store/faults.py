@@ -55,6 +55,7 @@ _AWAY = {
     4031,  # disconnected for inactivity
 }
 _CONTENTION = {1205, 1213, 1020}
+_DUPLICATE_ENTRY = 1062
 
 
 def classify(error: BaseException) -> Fault:
@@ -74,6 +75,12 @@ def classify(error: BaseException) -> Fault:
     if number in _AWAY or isinstance(error, exc.InterfaceError):
         return Fault.AWAY
     return Fault.POISON
+
+
+def is_already_there(error: BaseException) -> bool:
+    """Another connection has just committed a row with the same key: whoever looks again will find it."""
+    cause = error.orig if isinstance(error, exc.IntegrityError) else None
+    return cause is not None and bool(cause.args) and cause.args[0] == _DUPLICATE_ENTRY
 
 
 def _classify_sqlite(text: str) -> Fault:

@@ -2,6 +2,7 @@
 
 import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 
 import gevent
 import pymysql
@@ -161,3 +162,16 @@ def test_each_error_of_the_database_has_its_reaction(number, fault):
 
 def test_a_defect_of_our_own_is_the_records_trouble_not_the_databases():
     assert classify(KeyError("x")) is Fault.POISON
+
+
+@pytest.mark.mariadb
+def test_the_same_session_on_two_sockets_at_once_is_one_session_and_no_poison(fragile):
+    """Threads, because without gevent's patching greenlets do not overlap inside of the database."""
+    charger = fragile.charger()
+    starts = [charger.start(ago(hours=hour)) for hour in range(1, 31)]
+    with ThreadPoolExecutor(8) as pool:
+        for start in starts:
+            answers = [answer.payload for answer in pool.map(fragile.committer.submit, [start] * 8)]
+            assert len({answer["transactionId"] for answer in answers}) == 1
+    assert fragile.rows(Inbox) == []
+    assert len(fragile.rows(Transaction)) == len(starts)

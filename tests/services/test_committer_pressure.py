@@ -1,0 +1,91 @@
+"""The committer under pressure: a full queue, a slow database, senders who leave."""
+
+from __future__ import annotations
+
+import gevent
+import pytest
+from sqlalchemy import event, select
+
+from charger_mgmt.errors import DatabaseAway
+from charger_mgmt.services.committer import Committer
+from charger_mgmt.store.models import Charger, Transaction
+from tests.support.processes import wait_until
+
+from .conftest import ago
+
+#: Seconds that each commit takes, and that a message may wait for its own.
+SLOW, TIMEOUT = 0.15, 0.6
+
+
+@pytest.fixture
+def backend() -> str:
+    return "sqlite"
+
+
+def becomes_slow(central, seconds, commits=None):
+    """Let the database take its time for each commit (for the first few, if `commits` is given)."""
+    left = [commits]
+
+    def wait(_conn):
+        if left[0] is None or left[0] > 0:
+            left[0] = left[0] and left[0] - 1
+            gevent.sleep(seconds)
+
+    event.listen(central.engine, "commit", wait)
+
+
+@pytest.fixture
+def hurried(central):
+    """A committer that takes one message at a time and holds no more than two in its queue."""
+    central.settings |= {"COMMIT_TIMEOUT": TIMEOUT, "BATCH_SIZE": 1}
+    central.committer = Committer(central.engine, central.settings, queue_limit=2)
+    central.committer.start()
+    return central
+
+
+def test_nothing_is_dropped_while_the_queue_is_full_and_the_database_slow(hurried):
+    charger = hurried.charger()
+    becomes_slow(hurried, SLOW)
+    starts = [charger.start(ago(hours=hour)) for hour in range(1, 13)]
+    greenlets = [gevent.spawn(hurried.committer.submit, start) for start in starts]
+    gevent.joinall(greenlets, timeout=30)
+    assert [greenlet.exception for greenlet in greenlets] == [None] * len(starts)
+    assert len(hurried.rows(Transaction)) == len(starts)
+
+
+def test_a_commit_that_takes_too_long_is_not_answered(hurried):
+    charger = hurried.charger()
+    becomes_slow(hurried, 2 * TIMEOUT, commits=1)
+    start = charger.start(ago(hours=1))
+    with pytest.raises(DatabaseAway):
+        hurried.committer.submit(start)
+    assert hurried.committer.submit(start).payload["transactionId"] == hurried.row(Transaction).id
+
+
+def test_a_connection_that_nobody_waited_for_is_not_shown_as_connected(hurried):
+    becomes_slow(hurried, 2 * TIMEOUT)
+    with pytest.raises(DatabaseAway):
+        hurried.charger("CP1")
+    wait_until(lambda: gevent.sleep(0.05) or connected(hurried) == [True], seconds=10, what="it is stored")
+    wait_until(
+        lambda: gevent.sleep(0.05) or connected(hurried) == [False], seconds=10, what="it is taken back"
+    )
+
+
+def connected(central):
+    """Read beside the commit that is under way."""
+    with central.engine.execution_options(sqlite_begin="BEGIN").connect() as conn:
+        return list(conn.scalars(select(Charger.connected)))
+
+
+def test_what_nobody_waits_for_any_more_is_not_stored(hurried):
+    charger = hurried.charger()
+    becomes_slow(hurried, SLOW, commits=1)
+    first = gevent.spawn(hurried.committer.submit, charger.start(ago(hours=1)))
+    gevent.sleep(0)
+    leaver = gevent.spawn(hurried.committer.submit, charger.start(ago(hours=2)))
+    gevent.sleep(0)
+    leaver.kill()
+    last = gevent.spawn(hurried.committer.submit, charger.start(ago(hours=3)))
+    gevent.joinall([first, last], timeout=10, raise_error=True)
+    assert len(hurried.rows(Transaction)) == 2
