@@ -10,7 +10,7 @@ FAULTED = "Faulted"
 UNAVAILABLE = "Unavailable"
 SUMMARIES = (AVAILABLE, CHARGING, FAULTED, UNAVAILABLE)
 
-_DELIVERING = {"Charging", "SuspendedEV", "SuspendedEVSE"}
+DELIVERING = {"Charging", "SuspendedEV", "SuspendedEVSE"}
 _USABLE = {"Available", "Preparing", "Finishing", "Reserved"}
 
 
@@ -21,7 +21,7 @@ def summary(connectors: Mapping[int, str]) -> str:
     """
     outlets = {status for connector_id, status in connectors.items() if connector_id != 0}
     main = connectors.get(0)
-    if outlets & _DELIVERING:
+    if outlets & DELIVERING:
         return CHARGING
     if main in (FAULTED, UNAVAILABLE):
         return main

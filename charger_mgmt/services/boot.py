@@ -8,11 +8,11 @@ from typing import Any
 
 from sqlalchemy import Connection, select
 
-from ..domain import status as rules
 from ..ocpp import timestamps
-from ..store import bulk, transactions
+from ..store import bulk
 from ..store.models import Charger
-from . import connector_status, events
+from . import events, flat_status
+from .flat_status import Outlet
 from .inbound import ChargerMessage, FollowUp, Reply, Settings
 
 ACCEPTED = "Accepted"
@@ -67,7 +67,15 @@ def boot(
         journal.append((message, message.action, {"request": message.payload, "status": status}))
     bulk.update(conn, Charger.__table__, list(rows.values()))
     events.journal(conn, journal)
-    _start_flat_chargers(conn, messages)
+    flat_status.show(
+        conn,
+        [
+            Outlet(message.charger_id, None, message.received_at)
+            for message, reply in zip(messages, replies, strict=True)
+            if message.flat and reply.payload["status"] == ACCEPTED
+        ],
+        booted=True,
+    )
     return replies
 
 
@@ -86,24 +94,6 @@ def _follow_ups(message: ChargerMessage, status: str) -> tuple[FollowUp, ...]:
     return tuple(
         FollowUp("ChangeConfiguration", {"key": key, "value": value}, "keep transaction messages")
         for key, value in PATIENCE.items()
-    )
-
-
-def _start_flat_chargers(conn: Connection, messages: Sequence[ChargerMessage]) -> None:
-    """A flat charger is Available after its boot, or Charging while it has an open session."""
-    flat = [message for message in messages if message.flat]
-    open_sessions = transactions.open_sessions(conn, (message.charger_id for message in flat))
-    connector_status.apply(
-        conn,
-        [
-            connector_status.Report(
-                message.charger_id,
-                1,
-                rules.CHARGING if open_sessions.get(message.charger_id) else rules.AVAILABLE,
-                message.received_at,
-            )
-            for message in flat
-        ],
     )
 
 

@@ -142,7 +142,7 @@ def queue(
 
     Raises ChargerOffline, Conflict.
     """
-    _check_registration(charger, action, payload)
+    check_registration(charger, action, payload)
     session = central.registry.get(charger.identity)
     if session is None:
         raise ChargerOffline(f"Charger {charger.identity} is not connected.")
@@ -224,7 +224,8 @@ def _turn(requested_by: str) -> BoundedSemaphore:
     return _turns["system" if requested_by == SYSTEM else "operator"]
 
 
-def _check_registration(charger: Row[Any], action: str, payload: dict[str, Any]) -> None:
+def check_registration(charger: Row[Any], action: str, payload: Mapping[str, Any] | None = None) -> None:
+    """Raises Conflict when the charger's registration forbids the action (section 4.2, errata 3.40)."""
     if action in ("RemoteStartTransaction", "RemoteStopTransaction") and charger.registration in (
         "Pending",
         "Rejected",
@@ -233,7 +234,8 @@ def _check_registration(charger: Row[Any], action: str, payload: dict[str, Any])
             f"Charger {charger.identity} is {charger.registration}: it takes no {action} before it is"
             " Accepted (OCPP 1.6 section 4.2)."
         )
-    triggers_boot = action == "TriggerMessage" and payload.get("requestedMessage") == "BootNotification"
+    requested = (payload or {}).get("requestedMessage")
+    triggers_boot = action == "TriggerMessage" and requested == "BootNotification"
     if triggers_boot and charger.registration == "Accepted":
         raise Conflict(
             f"Charger {charger.identity} is Accepted: a BootNotification must not be triggered until it"

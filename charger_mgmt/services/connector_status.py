@@ -35,11 +35,12 @@ class Report:
     clock_skew_ms: int | None = None
 
 
-def apply(conn: Connection, reports: Sequence[Report]) -> None:
+def apply(conn: Connection, reports: Sequence[Report], *, spoken: bool = True) -> None:
     """Store the reports in their order: current state, history of changes, the chargers' summaries.
 
     Order of arrival decides, not the chargers' clocks. A report that repeats the current state changes
-    nothing but its times. The chargers concerned are not silent: they have just spoken.
+    nothing but its times. `spoken`: the chargers said so themselves, so they are not silent; what an
+    operator says of a silent charger counts once it speaks again.
     """
     if not reports:
         return
@@ -47,7 +48,7 @@ def apply(conn: Connection, reports: Sequence[Report]) -> None:
     chargers = {
         row.id: row
         for row in conn.execute(
-            select(_CHARGER.id, _CHARGER.status, _CHARGER.clock_skew_ms)
+            select(_CHARGER.id, _CHARGER.status, _CHARGER.silent, _CHARGER.clock_skew_ms)
             .where(_CHARGER.id.in_(charger_ids))
             .order_by(_CHARGER.id)
             .with_for_update()
@@ -67,7 +68,7 @@ def apply(conn: Connection, reports: Sequence[Report]) -> None:
         if report.clock_skew_ms is not None:
             skews[report.charger_id] = report.clock_skew_ms
     bulk.upsert(conn, Connector.__table__, list(touched.values()), ["charger_id", "connector_id"])
-    changes += _summarise(conn, chargers, current, skews, reports[-1].received_at)
+    changes += _summarise(conn, chargers, current, skews, reports[-1].received_at, spoken)
     bulk.insert(conn, StatusChange.__table__, changes)
 
 
@@ -77,23 +78,24 @@ def _summarise(
     current: dict[int, dict[int, dict[str, Any]]],
     skews: dict[int, int],
     now: datetime,
+    spoken: bool,
 ) -> Iterable[dict[str, Any]]:
     """Write the summaries; returns the history rows of those that changed."""
     updates, changes = [], []
     for charger_id, charger in chargers.items():
         statuses = {number: row["status"] for number, row in current[charger_id].items()}
-        word = rules.summary(statuses)
-        updates.append(
-            {
-                "id": charger_id,
-                "status": word,
-                "reported_status": word,
-                "has_fault": rules.has_fault(statuses),
-                "silent": False,
-                "last_seen_at": now,
-                "clock_skew_ms": skews.get(charger_id, charger.clock_skew_ms),
-            }
-        )
+        reported = rules.summary(statuses)
+        word = rules.UNAVAILABLE if charger.silent and not spoken else reported
+        changed = {
+            "id": charger_id,
+            "status": word,
+            "reported_status": reported,
+            "has_fault": rules.has_fault(statuses),
+            "clock_skew_ms": skews.get(charger_id, charger.clock_skew_ms),
+        }
+        if spoken:
+            changed |= {"silent": False, "last_seen_at": now}
+        updates.append(changed)
         if word != charger.status:
             changes.append(summary_change(charger_id, word, now))
     bulk.update(conn, Charger.__table__, updates)

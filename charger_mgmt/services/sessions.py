@@ -31,9 +31,10 @@ from ..store import chargers, commands, transactions_history
 from ..store.connections import reading, writing
 from ..store.transactions import LARGEST_ID
 from . import transactions
-from .commands import Central, CommandOutcome, Queued, dispatch, find_charger, queue
+from .commands import Central, CommandOutcome, Queued, check_registration, dispatch, find_charger, queue
 from .start_transaction import REMOTE_START_WINDOW
 
+START = "RemoteStartTransaction"
 #: How often the database is asked whether the charger's own message has come.
 POLL_SECONDS = 0.1
 _T = TypeVar("_T")
@@ -79,6 +80,7 @@ def start(
         if known is not None:
             return Progress(identity, session_id, known.id, known.status, repeated=True)
         if charger.dialect == "flat":
+            check_registration(charger, START)
             return _start_flat(conn, charger, session_id, connector_id, id_tag)
         earlier = commands.newest_start(conn, charger.id, session_id)
         if earlier is not None and not _may_still_start(earlier):
@@ -107,10 +109,11 @@ def end(central: Central, engine: Engine, name: str, *, force: bool = False, req
         if row.status != IN_PROGRESS:
             return Progress(row.identity, row.session_id, row.id, row.status, repeated=True)
         charger = find_charger(conn, row.identity)
+        flat = charger.dialect == "flat"
         command = None
         if force:
-            transactions.interrupt_by_operator(conn, row.id)
-        elif charger.dialect == "flat":
+            transactions.interrupt_by_operator(conn, row.id, flat=flat, now=clock.now())
+        elif flat:
             transactions.end_by_operator(conn, row.id, now=clock.now())
         else:
             command = _queue_stop(conn, central, charger, row.id, requested_by)
@@ -153,7 +156,7 @@ def _queue_start(
         conn,
         central,
         charger,
-        "RemoteStartTransaction",
+        START,
         payload,
         requested_by=requested_by,
         session_id=session_id,

@@ -20,8 +20,9 @@ from ..store import bulk, transactions
 from ..store.authorisation import count_active, find_tags
 from ..store.base import AnyRow
 from ..store.models import Command, Transaction
-from . import connector_status, inbox
+from . import flat_status, inbox
 from .authorize import unknown_tag_status
+from .flat_status import Outlet
 from .inbound import ChargerMessage, Reply, Settings
 from .meter_values import storable_connector
 
@@ -70,7 +71,14 @@ def start(
         _link_remote_starts(conn, fresh, now)
         _insert(conn, fresh)
         inbox.keep_unreadable(conn, [(s.message, s.transaction_id) for s in fresh])
-        _show_flat_chargers(conn, fresh)
+        flat_status.show(
+            conn,
+            [
+                Outlet(s.message.charger_id, s.connector_id, s.message.received_at)
+                for s in fresh
+                if s.message.flat
+            ],
+        )
     return [_reply(s, tags) for s in starts]
 
 
@@ -247,20 +255,6 @@ def _row(s: _Start) -> dict[str, Any]:
         "reservation_id": reservation if reservation is not None and abs(reservation) < 2**63 else None,
         "flags": rules.join_flags(s.flags),
     }
-
-
-def _show_flat_chargers(conn: Connection, fresh: Sequence[_Start]) -> None:
-    """A flat charger is Charging while it has an open session."""
-    connector_status.apply(
-        conn,
-        [
-            connector_status.Report(
-                s.message.charger_id, s.connector_id or 1, "Charging", s.message.received_at
-            )
-            for s in fresh
-            if s.message.flat
-        ],
-    )
 
 
 def _reply(s: _Start, tags: dict[str, TagRecord]) -> Reply:

@@ -17,8 +17,9 @@ from ..store import bulk, transactions
 from ..store.authorisation import find_tags
 from ..store.base import AnyRow
 from ..store.models import MeterValue, Transaction
-from . import connector_status, inbox
+from . import flat_status, inbox
 from .authorize import unknown_tag_status
+from .flat_status import Outlet
 from .inbound import ChargerMessage, Reply, Settings
 from .meter_values import sample_row
 
@@ -62,7 +63,14 @@ def stop(
     bulk.insert_new(conn, MeterValue.__table__, list(rows.values()))
     inbox.keep_orphans(conn, [s.message for s in stops if s.session is None])
     inbox.keep_unreadable(conn, [(s.message, s.session.id) for s in stops if s.session is not None])
-    _show_flat_chargers(conn, stops)
+    flat_status.show(
+        conn,
+        [
+            Outlet(s.message.charger_id, s.session.connector_id, s.message.received_at)
+            for s in stops
+            if s.message.flat and s.session is not None
+        ],
+    )
     return _replies(conn, stops, now, settings)
 
 
@@ -223,20 +231,6 @@ def _columns(row: dict[str, Any]) -> dict[str, Any]:
 def _mutable(rows: dict[Any, AnyRow]) -> dict[Any, Any]:
     """Sessions that a second stop in the same batch sees as the first one left them."""
     return {name: SimpleNamespace(**row._mapping) for name, row in rows.items()}
-
-
-def _show_flat_chargers(conn: Connection, stops: Sequence[_Stop]) -> None:
-    """A flat charger is Available again once its session has ended."""
-    connector_status.apply(
-        conn,
-        [
-            connector_status.Report(
-                s.message.charger_id, s.session.connector_id or 1, "Available", s.message.received_at
-            )
-            for s in stops
-            if s.message.flat and s.session is not None
-        ],
-    )
 
 
 def _replies(conn: Connection, stops: Sequence[_Stop], now: datetime, settings: Settings) -> list[Reply]:

@@ -14,7 +14,8 @@ from ..errors import ChargerBusy
 from ..store import bulk, transactions
 from ..store.base import AnyRow
 from ..store.models import Transaction
-from . import connector_status
+from . import flat_status
+from .flat_status import Outlet
 from .start_transaction import interrupted
 
 
@@ -58,7 +59,7 @@ def start_by_operator(
             }
         ],
     )
-    connector_status.apply(conn, [connector_status.Report(charger.id, connector, "Charging", now)])
+    flat_status.show(conn, [Outlet(charger.id, connector, now)], spoken=False)
     return transactions.ids_by_start_keys(conn, [start_key])[start_key, 0]
 
 
@@ -83,16 +84,17 @@ def end_by_operator(conn: Connection, transaction_id: int, *, now: datetime) -> 
             }
         ],
     )
-    connector_status.apply(
-        conn, [connector_status.Report(row.charger_id, row.connector_id or 1, "Available", now)]
-    )
+    flat_status.show(conn, [Outlet(row.charger_id, row.connector_id, now)], spoken=False)
 
 
-def interrupt_by_operator(conn: Connection, transaction_id: int) -> None:
+def interrupt_by_operator(conn: Connection, transaction_id: int, *, flat: bool, now: datetime) -> None:
     """Close a session whose charger never reported its end: it is Interrupted, not Completed."""
     row = _open(conn, transaction_id)
-    if row is not None:
-        bulk.update(conn, Transaction.__table__, [interrupted(row, {rules.CLOSED_BY_OPERATOR})])
+    if row is None:
+        return
+    bulk.update(conn, Transaction.__table__, [interrupted(row, {rules.CLOSED_BY_OPERATOR})])
+    if flat:
+        flat_status.show(conn, [Outlet(row.charger_id, row.connector_id, now)], spoken=False)
 
 
 def _open(conn: Connection, transaction_id: int) -> AnyRow | None:

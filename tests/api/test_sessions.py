@@ -321,6 +321,17 @@ class TestFlatCharger:
         answer = api.post("/api/transactions/1/start", SESSION)
         assert (answer.status_code, answer.json["code"]) == (409, "charger-busy")
 
+    def test_a_charger_that_is_no_longer_accepted_is_409(self, api: Api, flat: Charger) -> None:
+        api.patch("/api/chargers/1", {"approved": False})
+        flat.boots()
+        answer = api.post("/api/transactions/1/start", SESSION)
+        assert (answer.status_code, answer.json["code"]) == (409, "conflict")
+
+    def test_a_session_that_is_given_up_frees_the_connector(self, api: Api, flat: Charger) -> None:
+        transaction_id = api.post("/api/transactions/1/start", SESSION).json["transactionId"]
+        api.post(f"/api/transactions/{transaction_id}/end", {"force": True})
+        assert api.get("/api/chargers/1").json["status"] == "Available"
+
     def test_commands_cannot_reach_it(self, api: Api, flat: Charger) -> None:
         assert api.post("/api/chargers/1/commands/ClearCache").status_code == 409
 
