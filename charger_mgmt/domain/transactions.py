@@ -92,6 +92,8 @@ def energy(
     delivered = stop_mwh - start_mwh
     if delivered < 0:
         return None, {REGISTER_WENT_BACK}
+    if delivered > LARGEST_MWH:  # two readings that can each be stored, a difference that cannot
+        return None, {ENERGY_IMPLAUSIBLE}
     if duration is not None:
         seconds = max(duration.total_seconds(), 0) + 60
         if delivered > MOST_WATTS * seconds * 1000 / 3600:

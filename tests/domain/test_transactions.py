@@ -88,6 +88,10 @@ def test_more_than_any_charger_delivers_is_flagged():
     assert rules.energy(0, eight_megawatt_hours, HOUR) == (eight_megawatt_hours, {rules.ENERGY_IMPLAUSIBLE})
 
 
+def test_readings_too_far_apart_for_the_database_yield_no_energy():
+    assert rules.energy(-rules.LARGEST_MWH, rules.LARGEST_MWH, HOUR) == (None, {rules.ENERGY_IMPLAUSIBLE})
+
+
 @pytest.mark.parametrize(
     ("reading", "expected"),
     [

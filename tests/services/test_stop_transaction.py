@@ -16,6 +16,15 @@ def test_a_stop_completes_the_session_with_its_energy(central):
     assert row.effective_end == row.stop_timestamp < row.stop_received_at
 
 
+def test_a_stop_with_readings_as_far_apart_as_they_can_be_ends_its_session(central):
+    charger = central.charger()
+    started = charger.starts(ago(hours=2), meterStart=-9 * 10**15)["transactionId"]
+    charger.stops(started, ago(hours=1), meterStop=9 * 10**15)
+    row = central.row(Transaction)
+    assert (row.status, row.energy_mwh, row.flags) == ("Completed", None, "energy-implausible")
+    assert central.rows(Inbox) == []
+
+
 def test_x_20_the_same_stop_again_changes_nothing(central):
     charger = central.charger()
     started = charger.starts(ago(hours=2))["transactionId"]
