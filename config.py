@@ -85,6 +85,8 @@ def load(environ: Mapping[str, str] | None = None) -> dict[str, Any]:
         "CALL_TIMEOUTS_BEFORE_DROP": read.whole("CALL_TIMEOUTS_BEFORE_DROP", 3, least=1),
         "WEBSOCKET_PING_INTERVAL": read.whole("WEBSOCKET_PING_INTERVAL", 25, least=0, most=54),
         "MAX_MESSAGE_BYTES": read.whole("MAX_MESSAGE_BYTES", 1 << 20, least=1024),
+        #: Chargers that may be on their way in at once; the others are asked to come back. 0: no limit.
+        "ADMISSIONS_AT_ONCE": read.whole("ADMISSIONS_AT_ONCE", 200, least=0),
         "AUTOMATIC_CALLS": read.flag("AUTOMATIC_CALLS", True),
         #: How long after the boot answer the first automatic call goes out.
         "FOLLOW_UP_DELAY": read.number("FOLLOW_UP_DELAY", 1.0, least=0.0),

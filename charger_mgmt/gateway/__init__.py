@@ -16,6 +16,7 @@ from .addresses import ENDPOINT, ChargerPaths
 from .admission import FLAT, Admission, Admitted
 from .connection import Connections
 from .follow_ups import FollowUps
+from .pacing import Pacing
 from .shutdown import shut_down_on_sigterm, shutdown
 
 __all__ = ["Gateway", "register", "shut_down_on_sigterm", "shutdown"]
@@ -42,9 +43,10 @@ def register(app: Flask) -> None:
     central = app.extensions["central_system"]
     settings = app.config
     keepalive = KeepAlive(settings["WEBSOCKET_PING_INTERVAL"], settings["HEARTBEAT_TIMEOUT"])
+    pacing = Pacing(settings["ADMISSIONS_AT_ONCE"])
     app.extensions["gateway"] = Gateway(
-        Admission(central.engine, central.committer, settings),
-        Connections(central),
+        Admission(central.engine, central.committer, settings, pacing),
+        Connections(central, pacing),
         FollowUps(central),
         keepalive,
     )

@@ -23,13 +23,12 @@ from ..store import chargers
 from ..store.connections import reading
 from . import addresses
 from .addresses import Credentials
+from .pacing import Pacing, retry_after
 
 log = logging.getLogger(__name__)
 
 OCPP16 = "ocpp1.6"
 FLAT = "flat"
-#: Seconds after which a charger that met us closed may knock again.
-RETRY_AFTER = "5"
 #: Lookups at a time: when a whole site redials, the committer must still get its connections.
 _LOOKUPS = 4
 #: Seconds that a lookup stands in line; a charger's own patience is not much longer.
@@ -64,10 +63,13 @@ class Refused:
 class Admission:
     """Decides about upgrade requests. `stopping`: this process is about to end."""
 
-    def __init__(self, engine: Engine, committer: Committer, settings: Mapping[str, Any]) -> None:
+    def __init__(
+        self, engine: Engine, committer: Committer, settings: Mapping[str, Any], pacing: Pacing
+    ) -> None:
         # On SQLite a transaction of this engine would take the write lock, and this one only reads.
         self._engine = engine.execution_options(sqlite_begin="BEGIN")
         self._committer = committer
+        self._pacing = pacing
         self._closed = settings["CHARGER_ONBOARDING"] == "closed"
         self._turns = BoundedSemaphore(_LOOKUPS)
         self.stopping = False
@@ -89,8 +91,11 @@ class Admission:
             return Refused(501, "Not Implemented", "WebSockets are served by gunicorn's gevent worker only.")
         if not self._committer.available:
             return _away("The database is away.")
+        if self._pacing.is_full:
+            return _away("Too many chargers are dialing in at once.")
         try:
-            return self._decide(environ)
+            with self._pacing.entering():
+                return self._decide(environ)
         except DatabaseAway:
             return _away("The database is away.")
 
@@ -190,4 +195,4 @@ def _unauthorized() -> Refused:
 
 
 def _away(detail: str) -> Refused:
-    return Refused(503, "Service Unavailable", detail, {"Retry-After": RETRY_AFTER})
+    return Refused(503, "Service Unavailable", detail, {"Retry-After": retry_after()})

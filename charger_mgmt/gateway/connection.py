@@ -6,6 +6,7 @@ import logging
 from typing import TYPE_CHECKING, Any
 
 import gevent
+from gevent.pool import Pool
 
 from .. import clock
 from ..errors import DatabaseAway
@@ -18,21 +19,25 @@ from ..services.inbound import ChargerMessage
 from . import dispatch
 from .admission import OCPP16
 from .follow_ups import FollowUps
+from .pacing import Pacing
 
 if TYPE_CHECKING:
     from ..central_system import CentralSystem
 
 log = logging.getLogger(__name__)
 
-#: Seconds that noting a departure may take; the charger is gone, nobody waits for it.
-_DEPARTURE_DEADLINE = 5.0
+#: Seconds until a departure is noted again when the database was too busy for it.
+_NOTE_AGAIN = 5.0
+#: Departures noted at a time after an outage: they share commits.
+_NOTES_AT_ONCE = 100
 
 
 class Connections:
     """Tells the database which sockets of this process open and close."""
 
-    def __init__(self, central: CentralSystem) -> None:
+    def __init__(self, central: CentralSystem, pacing: Pacing) -> None:
         self._central = central
+        self.pacing = pacing
         #: Departures that the database did not take: charger id → message. The newest is enough.
         self._unnoted: dict[int, ChargerMessage] = {}
         central.committer.on_return.append(lambda: gevent.spawn(self._note_the_unnoted))
@@ -48,7 +53,8 @@ class Connections:
             "Connect", 0, identity, payload, "", None, clock.now(), flat=dialect != OCPP16
         )
         try:
-            return self._central.committer.submit(message).payload
+            with self.pacing.entering():
+                return self._central.committer.submit(message).payload
         except ProcessingFailed as error:
             raise DatabaseAway(str(error)) from None
 
@@ -58,18 +64,19 @@ class Connections:
         self._note(ChargerMessage("Disconnect", charger_id, identity, payload, "", None, clock.now()))
 
     def _note(self, message: ChargerMessage) -> None:
+        committer = self._central.committer
         try:
-            with gevent.Timeout(_DEPARTURE_DEADLINE, DatabaseAway):
-                self._central.committer.submit(message)
+            committer.submit(message)
         except DatabaseAway:
             self._unnoted[message.charger_id] = message
+            if committer.available:  # too busy, not away: nobody will tell us that it is back
+                gevent.spawn_later(_NOTE_AGAIN, self._note_the_unnoted)
         except Exception:
             log.exception("charger %s: its departure could not be noted", message.identity)
 
     def _note_the_unnoted(self) -> None:
         unnoted, self._unnoted = self._unnoted, {}
-        for message in unnoted.values():
-            self._note(message)
+        Pool(_NOTES_AT_ONCE).map(self._note, list(unnoted.values()))
 
 
 def serve(

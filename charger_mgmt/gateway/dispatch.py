@@ -16,6 +16,7 @@ from ..ocpp.conversation import Reply as Send
 from ..ocpp.salvage import saved_call
 from ..services.committer import ProcessingFailed
 from ..services.inbound import ChargerMessage, FollowUp, Reply
+from . import pacing
 
 if TYPE_CHECKING:
     from ..central_system import CentralSystem
@@ -132,6 +133,11 @@ def _boot(central: CentralSystem, session: Session, call: CallReceived, checked:
     reply = _store(central, session, call, checked)
     session.registration = reply.payload["status"]
     session.status_reported = False
+    returned_at = central.committer.returned_at
+    if session.registration == ACCEPTED and returned_at is not None:
+        passed = clock.monotonic() - returned_at
+        interval = pacing.heartbeat_interval(reply.payload["interval"], passed)
+        return Reply(reply.payload | {"interval": interval}, reply.follow_ups)
     return reply
 
 

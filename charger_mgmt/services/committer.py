@@ -78,8 +78,9 @@ class Committer:
         self._prober: Any = None
         #: False while the database does not take commits: upgrades are refused meanwhile.
         self.available = True
-        #: When it last came back (monotonic seconds), and the pause between test writes.
-        self._returned_at = -RELAPSE_SECONDS
+        #: When the database last came back from an outage (monotonic seconds); None: it was never away.
+        self.returned_at: float | None = None
+        #: Seconds between test writes.
         self._pause = PROBE_SECONDS
         #: Called once when the database takes writes again.
         self.on_return: list[Callable[[], None]] = []
@@ -302,7 +303,8 @@ class Committer:
 
         self._engine.dispose()
         # A full disk may let the test write pass and refuse the next session: then probe ever more slowly.
-        relapsed = clock.monotonic() - self._returned_at < RELAPSE_SECONDS
+        back = self.returned_at
+        relapsed = back is not None and clock.monotonic() - back < RELAPSE_SECONDS
         self._pause = min(2 * self._pause, LONGEST_PROBE_SECONDS) if relapsed else PROBE_SECONDS
         while True:
             gevent.sleep(self._pause)
@@ -313,11 +315,11 @@ class Committer:
             except Exception as error:
                 log.info("the database is still away: %s", _first_line(error))
         self._prober = None
-        self._returned_at = clock.monotonic()
+        self.returned_at = clock.monotonic()
         self.available = True
         log.warning("the database takes writes again")
-        for back in list(self.on_return):
-            back()
+        for tell in list(self.on_return):
+            tell()
 
 
 class _Ticket:

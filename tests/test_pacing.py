@@ -1,0 +1,67 @@
+"""After an outage: not everybody at once, and not everybody at the same second."""
+
+import json
+
+import pytest
+
+from charger_mgmt import clock
+from charger_mgmt.gateway.pacing import RECOVERY, Pacing, heartbeat_interval, retry_after
+from charger_mgmt.simulate.transport import HandshakeRefused
+
+
+@pytest.fixture(scope="module")
+def backend():
+    return "sqlite"
+
+
+def test_an_ordinary_boot_gets_the_ordinary_interval():
+    assert {heartbeat_interval(300, None) for _ in range(100)} == {300}
+
+
+def test_after_an_outage_the_intervals_are_spread_downward():
+    intervals = {heartbeat_interval(300, 1.0) for _ in range(1000)}
+    assert min(intervals) >= 150
+    assert max(intervals) <= 300
+    assert len(intervals) > 100
+
+
+def test_later_on_the_ordinary_interval_returns():
+    assert {heartbeat_interval(300, RECOVERY + 1) for _ in range(100)} == {300}
+
+
+def test_those_turned_away_are_told_different_times():
+    assert len({retry_after() for _ in range(200)}) > 5
+
+
+def test_the_limit_counts_those_on_their_way_in():
+    pacing = Pacing(2)
+    with pacing.entering():
+        assert not pacing.is_full
+        with pacing.entering():
+            assert pacing.is_full
+        assert not pacing.is_full
+
+
+def test_without_a_limit_it_is_never_full():
+    pacing = Pacing(0)
+    with pacing.entering():
+        assert not pacing.is_full
+
+
+@pytest.mark.settings(ADMISSIONS_AT_ONCE=1)
+def test_a_charger_that_comes_while_too_many_enter_is_asked_to_come_back(app, charger):
+    connections = app.extensions["gateway"].connections
+    with connections.pacing.entering(), pytest.raises(HandshakeRefused) as refused:
+        charger.dials_in()
+    assert refused.value.status == 503
+    assert int(refused.value.headers["Retry-After"]) > 0
+    assert "at once" in json.loads(refused.value.body)["detail"]
+    assert charger.boots().status == "Accepted"
+
+
+def test_boots_after_an_outage_get_shorter_intervals_but_flat_ones_do_not(app, charger, flat_charger):
+    app.extensions["central_system"].committer.returned_at = clock.monotonic()
+    intervals = {charger.boots()["interval"] for _ in range(20)}
+    assert len(intervals) > 1
+    assert max(intervals) <= 300
+    assert {flat_charger.boots()["interval"] for _ in range(20)} == {300}
