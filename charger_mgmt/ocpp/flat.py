@@ -215,8 +215,9 @@ def _status(name: str, identity: str, body: dict) -> FlatMessage:
         connector = DEFAULT_CONNECTOR
     if type(connector) is not int:
         raise _Refused(errors.TYPE_CONSTRAINT_VIOLATION, "connectorId must be a whole number", "connectorId")
-    if not 0 <= connector <= readings.LARGEST_CONNECTOR:
-        raise _Refused(errors.PROPERTY_CONSTRAINT_VIOLATION, "connectorId must be 0 or more", "connectorId")
+    if not 0 <= connector <= readings.MOST_CONNECTORS:
+        message = f"connectorId must be from 0 to {readings.MOST_CONNECTORS}"
+        raise _Refused(errors.PROPERTY_CONSTRAINT_VIOLATION, message, "connectorId")
     payload: dict[str, Any] = {
         "connectorId": connector,
         "errorCode": _word(body, "errorCode", _ERROR_CODES)

@@ -19,6 +19,8 @@ from .published import document
 #: Watt-hours beyond this do not fit a 64-bit count of milliwatt-hours.
 LARGEST_METER: Final = 9 * 10**15
 LARGEST_CONNECTOR: Final = 2**31 - 1
+#: A status is kept for each connector that reports one, so their number is bounded (they count up from 1).
+MOST_CONNECTORS: Final = 1000
 LARGEST_TRANSACTION_ID: Final = 2**31 - 1
 #: Digits of the longest number that is worth reading; keeps conversions cheap.
 _LONGEST_NUMBER = 40

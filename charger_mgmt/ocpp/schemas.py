@@ -19,7 +19,8 @@ are known to do and what refusing would cost more than it teaches:
                        out; any of the nine statuses on connector 0
 
 All else stands: a text for a number (`"connectorId": "1"`), an unknown enum value (`Occupied` is OCPP 1.5),
-an idTag of 21 characters in Authorize, a field too many, a connector below 0, a timestamp that is none.
+an idTag of 21 characters in Authorize, a field too many, a connector below 0 or above 1000, a
+timestamp that is none.
 
 A charger's answers (`check_response`) are read with every tolerance; what we send (`check_request`,
 `response_errors`) is checked to the letter.
@@ -37,7 +38,7 @@ from . import errors, timestamps
 from . import oddities as odd
 from .actions import FROM_CENTRAL_SYSTEM, FROM_CHARGER, KNOWN, NEVER_REFUSED
 from .published import Fault, Violation, compiled, document, faults, is_valid
-from .readings import LARGEST_CONNECTOR, READERS
+from .readings import LARGEST_CONNECTOR, MOST_CONNECTORS, READERS
 
 __all__ = ["Checked", "Violation", "check", "check_request", "check_response", "response_errors"]
 
@@ -82,7 +83,8 @@ def _relaxed(action: str) -> dict[str, Any]:
         schema["properties"][name]["maxLength"] = LONGEST_TEXT
     connector = schema["properties"].get("connectorId")
     if connector is not None:
-        connector |= {"minimum": 0, "maximum": LARGEST_CONNECTOR}
+        most = LARGEST_CONNECTOR if action in NEVER_REFUSED else MOST_CONNECTORS
+        connector |= {"minimum": 0, "maximum": most}
     return schema
 
 

@@ -119,6 +119,7 @@ REFUSED = [  # X-06
     ("StatusNotification", STATUS | {"connectorId": True}, TYPE),
     ("StatusNotification", STATUS | {"connectorId": -1}, PROPERTY),
     ("StatusNotification", STATUS | {"connectorId": 2**31}, PROPERTY),
+    ("StatusNotification", STATUS | {"connectorId": 1001}, PROPERTY),  # each would be a row
     ("StatusNotification", STATUS | {"status": "Occupied"}, PROPERTY),
     ("StatusNotification", STATUS | {"errorCode": "Broken"}, PROPERTY),
     ("StatusNotification", STATUS | {"vendorId": "x" * 256}, PROPERTY),

@@ -214,6 +214,11 @@ def test_any_other_charger_is_refused(charger_id):
             "PropertyConstraintViolation",
         ),
         (
+            {"messageType": "StatusNotification", "chargerId": 1, "status": "Available", "connectorId": 1001},
+            "connectorId",
+            "PropertyConstraintViolation",
+        ),
+        (
             {"messageType": "StatusNotification", "chargerId": 1, "status": "Faulted", "errorCode": "E"},
             "errorCode",
             "PropertyConstraintViolation",
