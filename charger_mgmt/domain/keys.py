@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import UTC, datetime
+from functools import lru_cache
 from hashlib import blake2b
 
 _SEPARATOR = "\x1f"
@@ -18,5 +19,10 @@ def _canonical(part: object) -> str:
     if part is None:
         return "\x00"
     if isinstance(part, datetime):
-        return part.isoformat(timespec="milliseconds")
+        return _instant(part)
     return str(part)
+
+
+@lru_cache(maxsize=1024)  # the samples of one message share their time
+def _instant(moment: datetime) -> str:
+    return moment.astimezone(UTC).isoformat(timespec="milliseconds")

@@ -2,7 +2,7 @@
 
 The reader (the route's greenlet) never waits for a handler: an answer to a call of ours wakes its caller
 at once, while the charger's own calls go to a short queue that is worked off in order by a greenlet which
-exists only while there is work. When the queue is full the reader stops, TCP pushes back, and the deadline
+is there only while there is work. When the queue is full the reader stops, TCP pushes back, and the deadline
 of our open call moves by the time we were not listening.
 """
 
@@ -30,11 +30,14 @@ from ..ocpp.conversation import (
 )
 from ..ocpp.salvage import saved_call
 from . import frames
+from .crew import Crew
 from .last_seen import LastSeen
 from .socket import SocketClosed
 
 log = logging.getLogger(__name__)
 
+#: Works off the queues of all sessions.
+_crew = Crew()
 #: The charger's calls that wait for their handler before we stop reading.
 QUEUE_LIMIT = 64
 #: Our own calls that wait for their turn before another one is refused.
@@ -115,7 +118,8 @@ class Session:
         self._timeouts = 0
         self._malformed = 0
         self._queue: deque[CallReceived] = deque()
-        self._handler: gevent.Greenlet | None = None
+        #: A greenlet is working off the queue.
+        self._at_work = False
         self._room: Event | None = None
         self._stalled_since: float | None = None
         self._line: deque[_Turn] = deque()
@@ -159,20 +163,21 @@ class Session:
             self._run(call)  # answered from memory: waits for nothing
             return
         self._queue.append(call)
-        if self._handler is None:
-            self._handler = gevent.spawn(self._work)
+        if not self._at_work:
+            self._at_work = True
+            _crew.run(self._work)
         elif len(self._queue) >= QUEUE_LIMIT:
             self._stall()
 
     def _work(self) -> None:
-        """Handle what is queued, strictly in order; the greenlet ends with the queue."""
+        """Handle what is queued, strictly in order, until the queue is empty."""
         queue = self._queue
         while queue:
             self._run(queue[0])  # also when the socket has died: what was received is stored
             queue.popleft()
             if self._room is not None and len(queue) <= QUEUE_LIMIT // 2:
                 self._room.set()
-        self._handler = None
+        self._at_work = False
 
     def _run(self, call: CallReceived) -> None:
         try:
