@@ -21,6 +21,8 @@ import errno
 import gc
 import heapq
 import json
+import random
+import re
 import resource
 import select
 import socket
@@ -34,10 +36,12 @@ from typing import Any
 from . import frames, talks
 from .figures import summary
 
-#: Upgrades under way at once.
-_WINDOW = 256
-#: Before a charger that was turned away tries again (seconds); chargers wait longer.
+#: Upgrades under way at once; in a storm everybody dials.
+_WINDOW = 40
+_STORM_WINDOW = 1000
+#: Before a charger tries again whose socket has ended (seconds). Who is turned away is told how long.
 _RETRY = 1.0
+_RETRY_AFTER = re.compile(rb"(?i)\r\nretry-after: *(\d+)")
 _BIND_LATE = 24  # IP_BIND_ADDRESS_NO_PORT: the port is chosen at connect, per destination
 _UPGRADE = (
     "GET /ocpp/{} HTTP/1.1\r\nHost: {}:{}\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
@@ -109,6 +113,7 @@ class Load:
         self.measuring = False
         #: In a storm nobody waits until all have connected: sockets are part of what is measured.
         self.storm = bool(job.get("storm"))
+        self.window = _STORM_WINDOW if self.storm else _WINDOW
         #: Open loop: the last answers, which the chargers' talks want when their next turn comes.
         self.answers: dict[int, bytes] = {}
 
@@ -126,7 +131,7 @@ class Load:
                 raise SystemExit(f"{missing} chargers did not get ready within {self.limit:g} s")
 
     def connect_due(self, now: float) -> None:
-        while self.waiting and self.upgrading < _WINDOW and self.waiting[0][0] <= now:
+        while self.waiting and self.upgrading < self.window and self.waiting[0][0] <= now:
             self.connect(heapq.heappop(self.waiting)[2])
 
     def connect(self, charger: Charger) -> None:
@@ -149,7 +154,7 @@ class Load:
         self.by_fd[sock.fileno()] = charger
         self.poll.register(sock.fileno(), select.EPOLLIN)
 
-    def lost(self, charger: Charger) -> None:
+    def lost(self, charger: Charger, pause: float = _RETRY) -> None:
         """The socket has ended: the charger comes back and sends its open call again."""
         fd = charger.socket.fileno()
         self.poll.unregister(fd)
@@ -158,12 +163,12 @@ class Load:
         if charger.stage == "upgrading":
             self.upgrading -= 1
         if charger.stage != "done":
-            self.retry(charger)
+            self.retry(charger, pause)
 
-    def retry(self, charger: Charger) -> None:
+    def retry(self, charger: Charger, pause: float = _RETRY) -> None:
         self.reconnects += 1
         charger.stage = "waiting"
-        when = time.perf_counter() + _RETRY * (0.5 + (charger.number * 7919 % 1000) / 1000)
+        when = time.perf_counter() + pause * (1 + random.random() / 4)
         heapq.heappush(self.waiting, (when, charger.number, charger))
 
     # Talking
@@ -216,7 +221,8 @@ class Load:
         if not found:
             return False
         if b" 101 " not in head[:20]:
-            self.lost(charger)
+            found = _RETRY_AFTER.search(head)
+            self.lost(charger, float(found[1]) if found else _RETRY)
             return False
         charger.buffer, charger.stage = rest, "booting"
         self.upgrading -= 1
