@@ -40,6 +40,8 @@ log = logging.getLogger(__name__)
 _crew = Crew()
 #: The charger's calls that wait for their handler before we stop reading.
 QUEUE_LIMIT = 64
+#: Characters in them before we stop reading: decoded, a long frame takes fifteen times its length.
+QUEUE_CHARACTERS = 1 << 18
 #: Our own calls that wait for their turn before another one is refused.
 LINE_LIMIT = 100
 #: Frames in a row that cannot be read before the socket is closed.
@@ -118,6 +120,7 @@ class Session:
         self._timeouts = 0
         self._malformed = 0
         self._queue: deque[CallReceived] = deque()
+        self._queued_characters = 0
         #: A greenlet is working off the queue.
         self._at_work = False
         self._room: Event | None = None
@@ -163,10 +166,11 @@ class Session:
             self._run(call)  # answered from memory: waits for nothing
             return
         self._queue.append(call)
+        self._queued_characters += len(call.text)
         if not self._at_work:
             self._at_work = True
             _crew.run(self._work)
-        elif len(self._queue) >= QUEUE_LIMIT:
+        elif len(self._queue) >= QUEUE_LIMIT or self._queued_characters >= QUEUE_CHARACTERS:
             self._stall()
 
     def _work(self) -> None:
@@ -174,10 +178,14 @@ class Session:
         queue = self._queue
         while queue:
             self._run(queue[0])  # also when the socket has died: what was received is stored
-            queue.popleft()
-            if self._room is not None and len(queue) <= QUEUE_LIMIT // 2:
+            self._queued_characters -= len(queue.popleft().text)
+            if self._room is not None and self._has_room():
                 self._room.set()
         self._at_work = False
+
+    def _has_room(self) -> bool:
+        half_empty = self._queued_characters <= QUEUE_CHARACTERS // 2
+        return not self._queue or (half_empty and len(self._queue) <= QUEUE_LIMIT // 2)
 
     def _run(self, call: CallReceived) -> None:
         try:

@@ -69,6 +69,11 @@ class PipeSocket:
     def says(self, text: str) -> None:
         self._said.put(text)
 
+    @property
+    def unread(self) -> int:
+        """Messages that nobody has received yet."""
+        return self._said.qsize()
+
     def ends(self) -> None:
         self.is_open = False
         self._said.put(None)

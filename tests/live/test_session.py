@@ -12,7 +12,7 @@ from gevent.event import Event
 from charger_mgmt.errors import CallErrored, CallTimedOut, ChargerGone
 from charger_mgmt.live.last_seen import LastSeen
 from charger_mgmt.live.registry import Registry
-from charger_mgmt.live.session import MALFORMED_LIMIT, QUEUE_LIMIT, Session
+from charger_mgmt.live.session import MALFORMED_LIMIT, QUEUE_CHARACTERS, QUEUE_LIMIT, Session
 from charger_mgmt.ocpp.conversation import CallReceived
 
 from .support import PipeSocket, until
@@ -227,6 +227,17 @@ def test_a_full_queue_stops_the_reader_and_moves_the_deadline_of_our_call(charge
     assert asked.get(timeout=5) == {"status": "Accepted"}
     until(lambda: len(charger.handled) == QUEUE_LIMIT + 10)
     assert charger.handled == [str(number) for number in range(QUEUE_LIMIT + 10)]
+
+
+def test_long_frames_stop_the_reader_long_before_the_queue_is_full(charger: Charger) -> None:
+    charger.gate.clear()
+    for number in range(20):
+        charger.says(2, str(number), "MeterValues", {"meterValue": "9" * (QUEUE_CHARACTERS // 4)})
+    until(lambda: charger.socket.unread == 20 - 4)
+    gevent.sleep(0.05)
+    assert charger.socket.unread == 20 - 4
+    charger.gate.set()
+    until(lambda: charger.handled == [str(number) for number in range(20)])
 
 
 def test_a_handler_that_fails_does_not_end_the_session(charger: Charger) -> None:
