@@ -27,6 +27,8 @@ class TagRecord:
     max_active_transactions: int | None = None
     #: A one-use tag whose start has come: good only for that session.
     spent: bool = False
+    #: A one-use tag: the charger (its row's id) that it was made for.
+    only_at: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,16 +66,17 @@ def candidate_keys(id_tag: str) -> list[str]:
     return [whole[:length] for length in range(LONGEST_TAG, 3, -1)]
 
 
-def judge(tag: TagRecord | None, now: datetime, *, unknown: str, active: int = 0) -> Verdict:
+def judge(tag: TagRecord | None, now: datetime, *, at: int, unknown: str, active: int = 0) -> Verdict:
     """What the tag is answered.
 
-    `unknown` is the status of a tag that nobody entered; `active` counts the transactions that the
+    `at` is the charger (its row's id) where it is shown; `unknown` is the status of a tag that nobody
+    entered; `active` counts the transactions that the
     tag has open elsewhere (0 for Authorize, which never answers ConcurrentTx: section 7.2).
     """
     if tag is None:
         return Verdict(unknown)
     status = tag.status
-    if tag.spent:
+    if tag.spent or tag.only_at not in (None, at):
         status = INVALID
     elif status == ACCEPTED and tag.expiry_date is not None and tag.expiry_date <= now:
         status = EXPIRED

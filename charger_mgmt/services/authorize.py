@@ -22,7 +22,9 @@ def authorize(
     replies, journal = [], []
     for message in messages:
         id_tag = message.payload["idTag"]
-        verdict = authorisation.judge(tags.get(id_tag), now, unknown=unknown_tag_status(settings))
+        verdict = authorisation.judge(
+            tags.get(id_tag), now, at=message.charger_id, unknown=unknown_tag_status(settings)
+        )
         replies.append(Reply({"idTagInfo": verdict.info(timestamps.format)}))
         journal.append((message, message.action, {"idTag": id_tag, "status": verdict.status}))
     events.journal(conn, journal)

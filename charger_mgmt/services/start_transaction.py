@@ -157,7 +157,13 @@ def _judge(
             continue
         tag = tags.get(s.id_tag)
         name = authorisation.tag_key(tag.id_tag) if tag else ""
-        s.verdict = authorisation.judge(tag, now, unknown=unknown_tag_status(settings), active=active[name])
+        s.verdict = authorisation.judge(
+            tag,
+            now,
+            at=s.message.charger_id,
+            unknown=unknown_tag_status(settings),
+            active=active[name],
+        )
         if s.verdict.status == authorisation.ACCEPTED:
             active[name] += 1
 

@@ -168,7 +168,7 @@ def _completed(s: _Stop) -> dict[str, Any]:
         flags.add(rules.GAP)
     register = s.meter_stop_mwh
     if register is None:
-        register = session.meter_last_mwh
+        register = _last_register(s)
         if not message.flat:
             flags.add(rules.NO_METER_STOP)
     duration = end - session.effective_start
@@ -190,6 +190,15 @@ def _completed(s: _Stop) -> dict[str, Any]:
         "stop_id_tag": None if s.id_tag is None else s.id_tag[:255],
         "flags": rules.join_flags(kept, flags, odd),
     }
+
+
+def _last_register(s: _Stop) -> int | None:
+    """The last reading of the energy register (mWh) that is known, transactionData included."""
+    readings = [(s.session.meter_last_at, s.session.meter_last_mwh)] if s.session.meter_last_at else []
+    for sample in samples.read(s.message.payload.get("transactionData")):
+        if (register := sample.register_mwh()) is not None:
+            readings.append((rules.effective(sample.timestamp, s.message.received_at), register))
+    return sorted(readings, key=lambda reading: reading[0])[-1][1] if readings else None
 
 
 def _conflict(s: _Stop) -> dict[str, Any] | None:
@@ -239,7 +248,9 @@ def _replies(conn: Connection, stops: Sequence[_Stop], now: datetime, settings: 
     for s in stops:
         payload: dict[str, Any] = {}
         if s.id_tag is not None:
-            verdict = authorisation.judge(tags.get(s.id_tag), now, unknown=unknown_tag_status(settings))
+            verdict = authorisation.judge(
+                tags.get(s.id_tag), now, at=s.message.charger_id, unknown=unknown_tag_status(settings)
+            )
             payload["idTagInfo"] = verdict.info(timestamps.format)
         if s.message.flat and s.session is not None:
             payload["transactionId"] = s.session.id

@@ -32,6 +32,7 @@ def find_tags(conn: Connection, id_tags: Iterable[str], *, starting: bool) -> di
             Tag.expiry_date,
             Tag.parent_id_tag,
             Tag.max_active_transactions,
+            Command.charger_id,
             Command.transaction_id,
             Transaction.status.label("session_status"),
         )
@@ -44,7 +45,12 @@ def find_tags(conn: Connection, id_tags: Iterable[str], *, starting: bool) -> di
         used = row.transaction_id is not None
         in_use = row.session_status == IN_PROGRESS
         record = TagRecord(
-            row.id_tag, row.status, row.expiry_date, row.parent_id_tag, row.max_active_transactions
+            row.id_tag,
+            row.status,
+            row.expiry_date,
+            row.parent_id_tag,
+            row.max_active_transactions,
+            only_at=row.charger_id,
         )
         if used:
             spent = starting or not in_use

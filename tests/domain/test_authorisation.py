@@ -11,7 +11,7 @@ NOW = datetime(2026, 11, 22, 12, tzinfo=UTC)
 
 
 def judged(tag, **circumstances):
-    return judge(tag, NOW, **({"unknown": "Invalid"} | circumstances)).status
+    return judge(tag, NOW, **({"unknown": "Invalid", "at": 1} | circumstances)).status
 
 
 @pytest.mark.parametrize("status", ["Accepted", "Blocked", "Expired", "Invalid"])
@@ -50,9 +50,15 @@ def test_a_spent_one_use_tag_is_invalid():
     assert judged(TagRecord("ONCE", "Accepted", spent=True)) == "Invalid"
 
 
+def test_a_one_use_tag_is_good_at_its_own_charger_only():
+    tag = TagRecord("ONCE", "Accepted", only_at=1)
+    assert judged(tag, at=1) == "Accepted"
+    assert judged(tag, at=2) == "Invalid"
+
+
 def test_the_answer_carries_the_group_and_the_expiry():
     tag = TagRecord("CARD-9", "Accepted", expiry_date=NOW + timedelta(days=1), parent_id_tag="FLEET")
-    assert judge(tag, NOW, unknown="Invalid").info(timestamps.format) == {
+    assert judge(tag, NOW, at=1, unknown="Invalid").info(timestamps.format) == {
         "status": "Accepted",
         "expiryDate": "2026-11-23T12:00:00Z",
         "parentIdTag": "FLEET",

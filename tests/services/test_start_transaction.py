@@ -210,3 +210,11 @@ def test_a_one_use_tag_is_good_for_one_start(central):
     assert charger.starts(idTag="ONE-USE")["idTagInfo"]["status"] == "Invalid"
     assert charger.sends("Authorize", {"idTag": "ONE-USE"}).payload["idTagInfo"]["status"] == "Invalid"
     assert len(central.rows(Tag)) == 1
+
+
+@pytest.mark.settings(UNKNOWN_TAGS="accept")
+def test_a_one_use_tag_is_good_at_its_own_charger_only(central):
+    asked, other = central.charger("CP1"), central.charger("CP2")
+    central.knows_tag("ONE-USE", command_id=_remote_start(central, asked))
+    assert other.starts(idTag="ONE-USE")["idTagInfo"]["status"] == "Invalid"
+    assert asked.starts(idTag="ONE-USE")["idTagInfo"]["status"] == "Accepted"

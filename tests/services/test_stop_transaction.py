@@ -153,6 +153,19 @@ def test_without_a_last_reading_the_last_sample_counts(central):
     assert (row.energy_mwh, row.meter_stop_mwh, row.flags) == (1_500_000, None, "no-meter-stop")
 
 
+def test_without_a_last_reading_the_last_sample_in_the_stop_counts(central):
+    charger = central.charger()
+    started = charger.starts(ago(hours=1), meterStart=1000)["transactionId"]
+    charger.meters(started, 2500, at=ago(minutes=10))
+    samples = [
+        {"timestamp": ago(minutes=minutes).isoformat(), "sampledValue": [{"value": value}]}
+        for minutes, value in ((1, "5000"), (20, "2000"))
+    ]
+    charger.stops(started, meterStop=None, transactionData=samples)
+    row = central.row(Transaction)
+    assert (row.energy_mwh, row.meter_stop_mwh, row.flags) == (4_000_000, None, "no-meter-stop")
+
+
 def test_samples_in_the_stop_are_merged_with_those_that_came_before(central):
     charger = central.charger()
     started = charger.starts(ago(hours=1))["transactionId"]
