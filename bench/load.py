@@ -36,7 +36,7 @@ from typing import Any
 from . import frames, talks
 from .figures import summary
 
-#: Upgrades under way at once; in a storm everybody dials.
+#: Chargers on their way in at once, from the connection to the boot's answer; in a storm everybody dials.
 _WINDOW = 40
 _STORM_WINDOW = 1000
 #: Before a charger tries again whose socket has ended (seconds). Who is turned away is told how long.
@@ -107,7 +107,7 @@ class Load:
         self.by_fd: dict[int, Charger] = {}
         #: Chargers that wait before they connect again: (when, number, charger).
         self.waiting: list[tuple[float, int, Charger]] = []
-        self.upgrading = 0
+        self.entering = 0
         self.ended = 0
         self.reconnects = 0
         self.measuring = False
@@ -131,7 +131,7 @@ class Load:
                 raise SystemExit(f"{missing} chargers did not get ready within {self.limit:g} s")
 
     def connect_due(self, now: float) -> None:
-        while self.waiting and self.upgrading < self.window and self.waiting[0][0] <= now:
+        while self.waiting and self.entering < self.window and self.waiting[0][0] <= now:
             self.connect(heapq.heappop(self.waiting)[2])
 
     def connect(self, charger: Charger) -> None:
@@ -150,7 +150,7 @@ class Load:
             return
         sock.setblocking(False)
         charger.buffer, charger.stage = b"", "upgrading"
-        self.upgrading += 1
+        self.entering += 1
         self.by_fd[sock.fileno()] = charger
         self.poll.register(sock.fileno(), select.EPOLLIN)
 
@@ -160,8 +160,8 @@ class Load:
         self.poll.unregister(fd)
         del self.by_fd[fd]
         charger.socket.close()
-        if charger.stage == "upgrading":
-            self.upgrading -= 1
+        if charger.stage in ("upgrading", "booting"):
+            self.entering -= 1
         if charger.stage != "done":
             self.retry(charger, pause)
 
@@ -225,7 +225,6 @@ class Load:
             self.lost(charger, float(found[1]) if found else _RETRY)
             return False
         charger.buffer, charger.stage = rest, "booting"
-        self.upgrading -= 1
         self.write(charger, talks.BOOT)
         return True
 
@@ -235,6 +234,7 @@ class Load:
             if payload.startswith(b"[2"):
                 return  # a call to the charger; the servers under test are told not to make any
         if charger.stage == "booting":
+            self.entering -= 1
             charger.stage = "ready" if charger.begun else "preparing"
             if charger.last is not None:  # it was lost on the way: once more
                 self.write(charger, charger.last)

@@ -15,6 +15,8 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, Protocol
 
+from sqlalchemy.engine import make_url
+
 from tests.support.mariadb import MariaDB
 from tests.support.processes import LastWill, free_port, wait_until
 from tests.support.server import INHERITED, ROOT, GunicornServer
@@ -119,6 +121,13 @@ def database(*options: str) -> Iterator[MariaDB]:
     """A private MariaDB: every commit is flushed to the disk, as a deployment wants it."""
     with MariaDB(*options) as server:
         yield server
+
+
+def database_of(server: GunicornServer) -> str:
+    """The name of a server's database."""
+    name = make_url(server.environ["DATABASE_URL"]).database
+    assert name is not None
+    return name
 
 
 def cpu_seconds(pid: int) -> float:
