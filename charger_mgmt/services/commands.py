@@ -12,6 +12,7 @@ import uuid
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
+from decimal import Decimal
 from typing import Any, Protocol
 
 import gevent
@@ -54,6 +55,8 @@ ACTIONS = (
 #: The values of `status` that are a yes; an answer without a status is one too.
 _YES = {"Accepted", "Unlocked", "Scheduled", "RebootRequired"}
 _HIDDEN = "***"
+#: Levels of an answer that are kept: MariaDB's JSON ends at 32, and OCPP knows no answer with more than four.
+_DEEPEST = 16
 #: `requested_by` of the calls that the system makes by itself.
 SYSTEM = "system"
 #: How often a state that the database did not take is written again, a second apart.
@@ -362,11 +365,15 @@ def _redacted_response(action: str, response: dict[str, Any]) -> dict[str, Any]:
     return response
 
 
-def _storable(value: Any) -> Any:
+def _storable(value: Any, depth: int = 0) -> Any:
     if isinstance(value, str):
         return storable(value)
+    if isinstance(value, Decimal):  # below the depth to which answers are checked
+        return str(value)
+    if isinstance(value, list | dict) and depth >= _DEEPEST:
+        return "(nested too deeply)"
     if isinstance(value, list):
-        return [_storable(item) for item in value]
+        return [_storable(item, depth + 1) for item in value]
     if isinstance(value, dict):
-        return {storable(key): _storable(item) for key, item in value.items()}
+        return {storable(key): _storable(item, depth + 1) for key, item in value.items()}
     return value

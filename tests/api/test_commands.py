@@ -63,6 +63,19 @@ def test_each_action_reaches_the_charger_and_its_record_is_the_answer(
     assert api.get(f"/api/chargers/CP1/commands/{answer.json['commandId']}").json == answer.json
 
 
+@pytest.mark.parametrize("levels", [15, 40, 200])
+def test_an_answer_nested_deeper_than_any_database_takes_is_an_answer_all_the_same(
+    api: Api, charger: Plug, levels: int
+) -> None:
+    made, answer = charger("CP1"), "1.5"
+    for _ in range(levels):
+        answer = f'{{"a": {answer}}}'
+    made.answers["ClearCache"] = frames.read_json(f'{{"status": "Accepted", "more": {answer}}}')
+    record = api.post("/api/chargers/CP1/commands/ClearCache", {}).json
+    assert (record["state"], record["response"]["status"]) == ("accepted", "Accepted")
+    assert record["answeredAt"] is not None
+
+
 def test_every_action_is_tried_here() -> None:
     assert set(VALID) == set(commands.ACTIONS)
 
