@@ -17,7 +17,7 @@ APT := env DEBIAN_FRONTEND=noninteractive apt-get -qq -o Dpkg::Use-Pty=0
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help run test test-fast check format clean venv venv-dev database admin python tools peers
+.PHONY: help run test test-fast bench check format clean venv venv-dev venv-bench database admin python tools peers
 
 help:  ## Show this list
 	@echo "Usage: make <what>"; echo
@@ -46,6 +46,9 @@ test-fast: venv-dev  ## Run the tests that need no server (in memory, on SQLite)
 .PHONY: test-faults
 test-faults: tools venv-dev  ## Kill, freeze and cut things under load (FAULT_SECONDS=600 for a soak, FAULT_SEED=...)
 	@FAULT_SEED=$(FAULT_SEED) FAULT_SECONDS=$(FAULT_SECONDS) $(BIN)/python -m pytest tests/faults $(ARGS)
+
+bench: tools venv-bench peers  ## Run the benchmarks (about 15 minutes; ARGS=--quick tries them out)
+	@$(BIN)/python -m bench.run $(ARGS)
 
 check: venv-dev  ## Check style and types, as CI does
 	@$(BIN)/python -m ruff check .
@@ -84,6 +87,11 @@ venv-dev: venv
 	@cat requirements.txt requirements-dev.txt | cmp -s - .venv/installed-dev.txt || { \
 	    echo "Installing what the tests need ..." && $(PIP) -r requirements-dev.txt && \
 	    cat requirements.txt requirements-dev.txt > .venv/installed-dev.txt; }
+
+venv-bench: venv-dev
+	@cmp -s requirements-bench.txt .venv/installed-bench.txt || { \
+	    echo "Installing what the benchmarks need ..." && $(PIP) -r requirements-bench.txt && \
+	    cp requirements-bench.txt .venv/installed-bench.txt; }
 
 database: venv
 	@$(FLASK) db upgrade

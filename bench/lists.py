@@ -15,6 +15,7 @@ import statistics
 import time
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from typing import Any
 from urllib.parse import urlencode
 
@@ -167,8 +168,8 @@ def _history(database: MariaDB, ours: servers.Ours, far_page: int, repeats: int)
         ("chargerId, from, to", {"chargerId": "CP000001"} | window, f"charger_id = 1 AND {inside}"),
     ]
     figures = []
+    offset = (far_page - 1) * PAGE
     for title, query, where in cases:
-        offset = (far_page - 1) * PAGE
         rows = database.execute(
             f"SELECT id, effective_start FROM transactions WHERE {where}"
             f" ORDER BY effective_start DESC, id DESC LIMIT {offset - 1}, {PAGE + 1}",
@@ -179,10 +180,8 @@ def _history(database: MariaDB, ours: servers.Ours, far_page: int, repeats: int)
         assert [row["transactionId"] for row in far] == [row[0] for row in rows[1:]], title
         # in turn, so that what disturbs one disturbs both
         first, last = _alternating(
-            lambda query=query: operator.get("/api/transactions", limit=PAGE, **query),
-            lambda query=query, cursor=cursor: operator.get(
-                "/api/transactions", limit=PAGE, cursor=cursor, **query
-            ),
+            partial(operator.get, "/api/transactions", limit=PAGE, **query),
+            partial(operator.get, "/api/transactions", limit=PAGE, cursor=cursor, **query),
             repeats,
         )
         figures.append(
@@ -200,7 +199,7 @@ def _history(database: MariaDB, ours: servers.Ours, far_page: int, repeats: int)
     ]  # fmt: skip
     for title, query in short:
         # all of the window, in pages of the largest size: the last one ends where the window does
-        figures.append({"query": title, "whole": _timed(lambda query=query: _walk(operator, query), 5)})
+        figures.append({"query": title, "whole": _timed(partial(_walk, operator, query), 5)})
     return figures
 
 

@@ -221,8 +221,8 @@ class Load:
         if not found:
             return False
         if b" 101 " not in head[:20]:
-            found = _RETRY_AFTER.search(head)
-            self.lost(charger, float(found[1]) if found else _RETRY)
+            told = _RETRY_AFTER.search(head)
+            self.lost(charger, float(told[1]) if told else _RETRY)
             return False
         charger.buffer, charger.stage = rest, "booting"
         self.write(charger, talks.BOOT)
@@ -280,6 +280,7 @@ class Load:
             charger.stage, charger.last = "done", None
             self.ended += 1
             return
+        assert frame is not None
         charger.last = frame
         charger.open_since = due if due is not None else time.perf_counter()
         self.write(charger, frame)

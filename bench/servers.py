@@ -46,6 +46,10 @@ class Ours(GunicornServer):
         super().__init__(database_url, SETTINGS | settings)
         self.name = name
 
+    def __enter__(self) -> Ours:
+        super().__enter__()
+        return self
+
     @property
     def pid(self) -> int:
         return self.worker_pid

@@ -17,6 +17,7 @@ import os
 import sys
 import time
 from datetime import UTC, datetime
+from typing import Any
 from urllib.parse import urlsplit
 
 import websockets
@@ -58,7 +59,7 @@ class CentralSystem(ChargePoint):
 class StoringCentralSystem(CentralSystem):
     """The same, with a database: an answer leaves after its commit."""
 
-    pool: object = None
+    pool: Any = None
     charger_id = 0
 
     @on("BootNotification")
@@ -175,7 +176,7 @@ async def main(port: int, database_url: str | None) -> None:
             await charge_point(identity, websocket).start()
 
     async with websockets.serve(
-        on_connect, "127.0.0.1", port, subprotocols=["ocpp1.6"], backlog=4096
+        on_connect, "127.0.0.1", port, subprotocols=[websockets.Subprotocol("ocpp1.6")], backlog=4096
     ) as server:
         await server.serve_forever()
 
