@@ -7,7 +7,6 @@ from datetime import datetime
 from typing import Any
 
 ACCEPTED = "Accepted"
-BLOCKED = "Blocked"
 EXPIRED = "Expired"
 INVALID = "Invalid"
 CONCURRENT_TX = "ConcurrentTx"

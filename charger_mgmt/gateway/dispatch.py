@@ -111,7 +111,6 @@ def _store(central: CentralSystem, session: Session, call: CallReceived, checked
             str(call.id),
             clock.now(),
             checked.oddities + call.oddities,
-            generation=session.generation,
         )
     )
 

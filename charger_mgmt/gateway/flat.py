@@ -132,7 +132,6 @@ class FlatSession:
                 received_at,
                 message.oddities,
                 flat=True,
-                generation=speaker.generation,
             )
         ).payload
         if action == _BOOT:

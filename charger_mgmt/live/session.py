@@ -11,7 +11,6 @@ from __future__ import annotations
 import logging
 from collections import OrderedDict, deque
 from collections.abc import Callable
-from datetime import datetime
 from typing import Any, Protocol, TypeAlias
 
 import gevent
@@ -97,14 +96,12 @@ class Session:
         handle: Handle,
         automatic_calls: bool = True,
         timeouts_before_drop: int = 3,
-        connected_since: datetime | None = None,
     ) -> None:
         self.identity = identity
         self.charger_id = charger_id
         self.generation = generation
         self.registration = registration
         self.automatic_calls = automatic_calls
-        self.connected_since = connected_since or clock.now()
         self.socket = socket
         self.conversation = Conversation()
         self.triggered: set[str] = set()

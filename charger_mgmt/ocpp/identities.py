@@ -10,7 +10,6 @@ from __future__ import annotations
 import re
 import unicodedata
 from typing import Any, Final
-from urllib.parse import unquote_to_bytes
 
 LONGEST: Final = 128
 LARGEST_NUMBER: Final = 2**53 - 1
@@ -43,18 +42,6 @@ def problem(identity: str) -> str | None:
     if identity in (".", ".."):
         return "must not be a relative path"
     return None
-
-
-def parse_path(raw_path_segment_text: str) -> str:
-    """The identity in a raw path segment, percent-decoded once as UTF-8; `+` is a plus (OCPP-J 3.1.1).
-
-    Raises ValueError, with a sentence, when what comes out cannot be an identity.
-    """
-    try:
-        identity = unquote_to_bytes(raw_path_segment_text).decode("utf-8")
-    except UnicodeError:
-        raise ValueError("must be percent-encoded UTF-8") from None
-    return from_text(identity)
 
 
 def from_text(text: str) -> str:

@@ -27,7 +27,6 @@ class ChargerMessage:
     received_at: datetime
     oddities: tuple[str, ...] = ()
     flat: bool = False
-    generation: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

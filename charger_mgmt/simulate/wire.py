@@ -19,7 +19,6 @@ from urllib.parse import quote, urlsplit
 from wsproto import ConnectionType, WSConnection
 from wsproto.events import (
     AcceptConnection,
-    BytesMessage,
     CloseConnection,
     Event,
     Ping,
@@ -87,20 +86,6 @@ class WireTransport:
     def send(self, text: str) -> None:
         self._open_line().send(TextMessage(text))
 
-    def send_binary(self, data: bytes) -> None:
-        self._open_line().send(BytesMessage(data))
-
-    def send_raw(self, data: bytes) -> None:
-        """Bytes past the WebSocket protocol (to break it)."""
-        self._open_line().write(data)
-
-    def stops_reading(self) -> None:
-        """Leave in the socket whatever comes in from now on, until `goes_on_reading`."""
-        self._open_line().may_read.clear()
-
-    def goes_on_reading(self) -> None:
-        self._open_line().may_read.set()
-
     def close(self) -> None:
         line, self._line = self._line, None
         if line is not None:
@@ -135,8 +120,6 @@ class _Line:
         self._writing = threading.Lock()
         self._ended = False
         self._text: list[str] = []
-        self.may_read = threading.Event()
-        self.may_read.set()
         where = urlsplit(transport.url)
         port = where.port or (443 if where.scheme == "wss" else 80)
         try:
@@ -206,7 +189,6 @@ class _Line:
                             self.send(event.response())
                         return
                     self._handles(event)
-                self.may_read.wait()
                 chunk = self._socket.recv(CHUNK)
                 if not chunk:
                     return
@@ -252,14 +234,12 @@ class _Line:
 
     def close(self) -> None:
         self._ended = True
-        self.may_read.set()
         with contextlib.suppress(ConnectionLost):
             self.send(CloseConnection(CloseReason.NORMAL_CLOSURE))
         self._shut()
 
     def drop(self) -> None:
         self._ended = True
-        self.may_read.set()
         self._shut()
 
     def _shut(self) -> None:
