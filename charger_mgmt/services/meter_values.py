@@ -4,18 +4,23 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 from sqlalchemy import Connection, func, select
 
 from ..domain import samples
 from ..domain import transactions as rules
+from ..ocpp import timestamps
 from ..store import bulk, transactions
 from ..store.base import AnyRow
 from ..store.models import Connector, MeterValue, Transaction
 from . import inbox
 from .inbound import ChargerMessage, Reply, Settings
+
+#: Chargers cut timestamps to seconds, and not all of a message's in the same way: a session's first sample
+#: may be stamped just before its start.
+START_TOLERANCE = timedelta(seconds=2)
 
 
 def record(
@@ -134,7 +139,8 @@ class _Sessions:
         """(connectorId, session) of a message.
 
         A box with one outlet that reports it as connector 0 means connector 1. Samples without a
-        usable transactionId belong to the session that is open on their connector.
+        usable transactionId belong to the session that is open on their connector, unless they were taken
+        before it began: an offline queue delivers those of earlier sessions late.
         """
         connector_id = _connector(message)
         if connector_id in (None, 0) and message.charger_id in self._single:
@@ -142,14 +148,31 @@ class _Sessions:
         session = self._named(message)
         if session is not None:
             return (connector_id if connector_id is not None else session.connector_id), session
-        for candidate in self._open.get(message.charger_id, ()):
-            if candidate.connector_id == connector_id and connector_id:
-                return connector_id, candidate
+        on_connector = [
+            row
+            for row in self._open.get(message.charger_id, ())
+            if row.connector_id == connector_id and connector_id
+        ]
+        if on_connector:
+            taken = _newest_time(message) + START_TOLERANCE
+            begun = [row for row in on_connector if row.effective_start <= taken]
+            return connector_id, max(begun, key=lambda row: row.effective_start, default=None)
         return connector_id, None
 
     def _named(self, message: ChargerMessage) -> AnyRow | None:
         session = self.by_id.get(message.payload.get("transactionId") or 0)
         return session if session is not None and session.charger_id == message.charger_id else None
+
+
+def _newest_time(message: ChargerMessage) -> datetime:
+    """When the message's newest sample was taken, as far as the charger's clock can be believed."""
+    return max(
+        (
+            rules.effective(timestamps.parse(group.get("timestamp")), message.received_at)
+            for group in message.payload.get("meterValue") or ()
+        ),
+        default=message.received_at,
+    )
 
 
 def _connector(message: ChargerMessage) -> int | None:

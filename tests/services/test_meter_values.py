@@ -150,3 +150,22 @@ def test_a_harmless_oddity_leaves_no_trace_in_the_inbox(central):
     charger = central.charger()
     charger.sends("MeterValues", {"connectorId": 1, "meterValue": []}, oddities=("null-dropped", "respelled"))
     assert central.rows(Inbox) == []
+
+
+def test_late_samples_of_an_earlier_session_are_not_the_open_ones(central):
+    charger = central.charger()
+    earlier = charger.starts(ago(hours=3), meterStart=1000)["transactionId"]
+    charger.stops(earlier, ago(hours=2), meterStop=5000)
+    charger.starts(ago(hours=1), meterStart=5000)
+    charger.meters(None, 3000, at=ago(hours=2, minutes=30))
+    assert central.row(MeterValue).transaction_id is None
+    running = central.rows(Transaction)[-1]
+    assert (running.meter_last_mwh, running.flags) == (None, "")
+
+
+def test_a_first_sample_stamped_in_the_second_of_the_start_is_the_sessions(central):
+    charger = central.charger()
+    start = ago(hours=1).replace(microsecond=700_000)
+    started = charger.starts(start)["transactionId"]
+    charger.meters(None, 1000, at=start.replace(microsecond=0))
+    assert central.row(MeterValue).transaction_id == started
