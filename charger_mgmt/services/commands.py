@@ -270,7 +270,7 @@ def _see_through(central: Central, command: Queued) -> None:
         state = commands.ACCEPTED if response.get("status", "Accepted") in _YES else commands.REJECTED
         values["response"] = _redacted_response(command.action, response)
     except CallErrored as error:
-        state, failure, values = commands.ERROR, error, _of_error(error)
+        state, failure, values = commands.ERROR, error, _of_error(command, error)
     except CallTimedOut as error:
         state, failure = commands.TIMED_OUT, error
     except ChargerGone as error:
@@ -294,7 +294,7 @@ def _see_through(central: Central, command: Queued) -> None:
 
 def _record_late(central: Central, command: Queued, answer: dict[str, Any] | CallErrored) -> None:
     if isinstance(answer, CallErrored):
-        values = _of_error(answer)
+        values = _of_error(command, answer)
     else:
         values = {"response": _redacted_response(command.action, answer)}
     _record(central, command, commands.LATE_ANSWER, answered_at=clock.now(), **values)
@@ -330,8 +330,12 @@ def _write(conn: Connection, command: Queued, state: str, values: dict[str, Any]
         chargers.change(conn, command.charger_id, password_hash=charger_passwords.hashed(password))
 
 
-def _of_error(error: CallErrored) -> dict[str, Any]:
-    return {"error_code": storable(error.code)[:64], "error_description": storable(error.description)[:1000]}
+def _of_error(command: Queued, error: CallErrored) -> dict[str, Any]:
+    code, description = storable(error.code), storable(error.description)
+    if _sets_password(command.action, command.payload):  # a charger may repeat what it refuses
+        secret = str(command.payload["value"])
+        code, description = code.replace(secret, _HIDDEN), description.replace(secret, _HIDDEN)
+    return {"error_code": code[:64], "error_description": description[:1000]}
 
 
 def _storable_connector(connector_id: Any) -> int | None:

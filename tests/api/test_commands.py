@@ -76,6 +76,19 @@ def test_an_answer_nested_deeper_than_any_database_takes_is_an_answer_all_the_sa
     assert record["answeredAt"] is not None
 
 
+def test_a_password_that_the_charger_repeats_in_its_refusal_is_not_kept(
+    api: Api, charger: Plug, rows: Rows
+) -> None:
+    secret = "0001020304050607FFFF"
+    charger("CP1").answers["ChangeConfiguration"] = frames.CallError(
+        "", "PropertyConstraintViolation", f"{secret} is too short"
+    )
+    payload = {"key": "AuthorizationKey", "value": secret}
+    record = api.post("/api/chargers/CP1/commands/ChangeConfiguration", payload).json
+    assert (record["state"], record["errorDescription"]) == ("error", "*** is too short")
+    assert secret not in str(rows(Command))
+
+
 def test_every_action_is_tried_here() -> None:
     assert set(VALID) == set(commands.ACTIONS)
 
