@@ -82,7 +82,21 @@ _LINE = "%(asctime)s %(levelname)-7s %(name)s: %(message)s"
 logging.Formatter.converter = time.gmtime
 logging.Formatter.default_time_format = "%Y-%m-%dT%H:%M:%S"
 logging.Formatter.default_msec_format = "%s.%03dZ"
-logging.basicConfig(level=_log_level, format=_LINE)
+
+
+class OneLine(logging.Formatter):
+    """A message is one line, whatever a charger put into it: nobody but us writes lines into the log."""
+
+    def formatMessage(self, record) -> str:  # noqa: N802
+        line = super().formatMessage(record)
+        if line.isprintable():
+            return line
+        return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in line)
+
+
+logging.basicConfig(level=_log_level)
+for _handler in logging.getLogger().handlers:
+    _handler.setFormatter(OneLine(_LINE))
 logging.getLogger("alembic").setLevel(logging.WARNING)
 
 
@@ -91,6 +105,11 @@ class Log(Logger):
 
     error_fmt = access_fmt = _LINE
     datefmt = None
+
+    def setup(self, cfg) -> None:
+        super().setup(cfg)
+        for handler in (*self.error_log.handlers, *self.access_log.handlers):
+            handler.setFormatter(OneLine(_LINE))
 
     def access(self, resp, req, environ, request_time) -> None:
         if not environ["PATH_INFO"].startswith("/health/"):

@@ -16,15 +16,18 @@ from decimal import Decimal, InvalidOperation
 from types import TracebackType
 from typing import Any
 
+import gevent
 import msgspec
 from flask import request
-from werkzeug.exceptions import UnsupportedMediaType
+from werkzeug.exceptions import RequestTimeout, UnsupportedMediaType
 
 from ..errors import InvalidInput
 
 #: Stands for "must be there" and, in a result, for "was not there".
 MISSING: Any = type("Missing", (), {"__bool__": lambda self: False, "__repr__": lambda self: "MISSING"})()
 
+#: How long a body may take to arrive.
+BODY_SECONDS = 10.0
 _WHOLE = re.compile(r"-?[0-9]{1,19}")
 _TIME = re.compile(
     r"([0-9]{4}-[0-9]{2}-[0-9]{2})[Tt ]([0-9]{2}:[0-9]{2}:[0-9]{2})(?:\.([0-9]{1,12}))?([Zz]|[-+ ][0-9]{2}:[0-9]{2})?"
@@ -35,12 +38,12 @@ def body() -> Fields:
     """The request's JSON object. Raises InvalidInput, UnsupportedMediaType (415)."""
     if request.mimetype != "application/json" and not request.mimetype.endswith("+json"):
         raise UnsupportedMediaType("Send the body as application/json.")
-    return Fields(_object(request.get_data()), typed=True)
+    return Fields(_object(_data()), typed=True)
 
 
 def optional_body() -> Fields:
     """As `body`, but no body at all is an empty object."""
-    return body() if request.get_data() else Fields({}, typed=True)
+    return body() if _data() else Fields({}, typed=True)
 
 
 def json_object() -> dict[str, Any]:
@@ -54,6 +57,12 @@ def query() -> Fields:
     if repeated:
         raise InvalidInput("A parameter is given twice.", dict.fromkeys(repeated, "is given more than once"))
     return Fields(request.args.to_dict(), typed=False)
+
+
+def _data() -> bytes:
+    """The whole body. Raises RequestTimeout (408): nobody may hold a connection by never ending it."""
+    with gevent.Timeout(BODY_SECONDS, RequestTimeout("The body did not arrive in time.")):
+        return request.get_data()
 
 
 def _object(data: bytes) -> dict[str, Any]:
