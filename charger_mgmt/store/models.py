@@ -212,6 +212,7 @@ class Transaction(Base):
         UniqueConstraint("charger_id", "session_id"),
         Index("ix_transactions_charger_id_effective_start", "charger_id", "effective_start", "id"),
         Index("ix_transactions_effective_start", "effective_start", "id"),
+        Index("ix_transactions_effective_end", "effective_end", "effective_start"),
         Index("ix_transactions_status_charger_id", "status", "charger_id"),
         Index("ix_transactions_session_id", "session_id"),
         {"sqlite_autoincrement": True},

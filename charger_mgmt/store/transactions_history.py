@@ -4,13 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from sqlalchemy import Connection, Row, and_, func, or_, select
+from sqlalchemy import Connection, Row, Select, and_, func, or_, select
 
 from ..domain.transactions import IN_PROGRESS
 from .models import Charger, MeterValue, Transaction
+
+#: Hardly any session lasts longer.
+LONG = timedelta(days=1)
+_EARLIEST = datetime.min.replace(tzinfo=UTC) + LONG
+
+_BY_CHARGER_AND_START = "FORCE INDEX (ix_transactions_charger_id_effective_start)"
 
 _T = Transaction.__table__.c
 _C = Charger.__table__.c
@@ -34,19 +40,40 @@ class Filters:
 def listed(
     conn: Connection, filters: Filters, *, before: tuple[datetime, int] | None, limit: int
 ) -> Sequence[Row[Any]]:
-    """Sessions, newest effective start first; those below the key (effective_start, id) `before`."""
-    query = _SESSION.order_by(_T.effective_start.desc(), _T.id.desc()).limit(limit)
+    """Sessions, newest effective start first; those below the key (effective_start, id) `before`.
+
+    Of the sessions that overlap [from, to) nearly all began less than LONG before it: they stand together in
+    the index by start. The few that began earlier come after them in the order and are looked for by their
+    end, only when the page has room for them; a walk down the index would read all of the history.
+    """
+    query = _page(filters, before)
+    newest_first = query.order_by(_T.effective_start.desc(), _T.id.desc()).limit(limit)
+    if filters.charger_id is not None:
+        # Left alone, MariaDB reads all of a charger's history down to the page: it takes the charger for
+        # the better key and forgets the time (measured: 1.5 s instead of 9 ms).
+        newest_first = newest_first.with_hint(Transaction.__table__, _BY_CHARGER_AND_START, "mysql")
+    if filters.since is None:
+        return conn.execute(newest_first).all()
+    since = filters.since
+    floor = max(since, _EARLIEST) - LONG
+    running = or_(_T.effective_end.is_(None), _T.effective_end > since)
+    # A session without duration counts at its start.
+    overlapping = or_(running, _T.effective_start >= since)
+    rows = conn.execute(newest_first.where(_T.effective_start >= floor, overlapping)).all()
+    room = limit - len(rows)
+    if not room:
+        return rows
+    # An order that no index gives: with the plain one MySQL would walk down the index by start after all.
+    start = func.coalesce(_T.effective_start, _T.effective_start)
+    long_ones = query.where(_T.effective_start < floor, running).order_by(start.desc(), _T.id.desc())
+    return [*rows, *conn.execute(long_ones.limit(room))]
+
+
+def _page(filters: Filters, before: tuple[datetime, int] | None) -> Select[Any]:
+    """The sessions that match everything but `since`, in no order."""
+    query = _SESSION
     if filters.charger_id is not None:
         query = query.where(_T.charger_id == filters.charger_id)
-    if filters.since is not None:
-        # A session without duration counts at its start.
-        query = query.where(
-            or_(
-                _T.effective_end.is_(None),
-                _T.effective_end > filters.since,
-                _T.effective_start >= filters.since,
-            )
-        )
     if filters.until is not None:
         query = query.where(_T.effective_start < filters.until)
     if filters.status is not None:
@@ -61,7 +88,7 @@ def listed(
             _T.effective_start <= start,  # alone it lets the index jump to the page
             or_(_T.effective_start < start, and_(_T.effective_start == start, _T.id < last_id)),
         )
-    return conn.execute(query).all()
+    return query
 
 
 def by_id(conn: Connection, transaction_id: int) -> Row[Any] | None:

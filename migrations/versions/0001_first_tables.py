@@ -196,6 +196,7 @@ def upgrade() -> None:
         "ix_transactions_charger_id_effective_start", "transactions", ["charger_id", "effective_start", "id"]
     )
     op.create_index("ix_transactions_effective_start", "transactions", ["effective_start", "id"])
+    op.create_index("ix_transactions_effective_end", "transactions", ["effective_end", "effective_start"])
     op.create_index("ix_transactions_session_id", "transactions", ["session_id"])
     op.create_index("ix_transactions_status_charger_id", "transactions", ["status", "charger_id"])
 

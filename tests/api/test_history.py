@@ -84,6 +84,22 @@ def test_an_open_session_reaches_into_the_future(api: Api, charger: Plug) -> Non
     assert not api.get("/api/transactions", query_string={"to": at(20)}).json
 
 
+def test_sessions_of_many_days_are_found_by_their_end(api: Api, charger: Plug) -> None:
+    days = 24 * 60
+    made = charger("CP1")
+    still_open = session(made, -5 * days, None, connectorId=1)
+    session(made, -4 * days, -2 * days, connectorId=2)  # over before the window
+    long_one = session(made, -3 * days, 30, connectorId=3)
+    short = session(made, 0, 10, connectorId=4)
+    session(made, 0, 4, connectorId=5)  # over before the window
+    window = f"from={at(5)}&to={at(20)}"
+    for path in ("/api/transactions", "/api/transactions/charger/CP1"):
+        listed = api.get(f"{path}?{window}").json
+        assert [row["transactionId"] for row in listed] == [short, long_one, still_open]
+        pages = follow(api, f"{path}?limit=1&{window}")
+        assert [row["transactionId"] for page in pages for row in page] == [short, long_one, still_open]
+
+
 def test_a_session_without_duration_counts_at_its_start(api: Api, charger: Plug) -> None:
     session(charger("CP1"), 20, 20)
     assert api.get("/api/transactions", query_string={"from": at(20), "to": at(21)}).json
