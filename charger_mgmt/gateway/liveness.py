@@ -20,6 +20,10 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
+#: Seconds by which the database's clock may differ from what has passed for us between two turns; a slow
+#: answer looks like a difference too.
+CLOCK_JUMP = 20.0
+
 
 def start(central: CentralSystem) -> None:
     """Put right what dead processes left behind, then sweep for as long as this process lives.
@@ -49,7 +53,6 @@ def start(central: CentralSystem) -> None:
 def _put_right(central: CentralSystem) -> None:
     with central.engine.begin() as conn:
         left = connections.put_right(conn, central.process_id, clock.now())
-        watch.resume(conn)
     commands.put_right(central)
     if left:
         log.info("%d chargers were left as connected by an earlier process", left)
@@ -70,7 +73,9 @@ class LivenessWatch:
     def __init__(self, central: CentralSystem) -> None:
         self._central = central
         self._asked: set[int] = set()
-        self._resume_due = False
+        #: The database's clock less our monotonic one, when we last looked, in seconds.
+        self._offset: float | None = None
+        self._resume_due = True
 
     def resume(self) -> None:
         """The database was away: nobody could be written down, so every charger gets a whole limit."""
@@ -96,11 +101,15 @@ class LivenessWatch:
     def _write(self, seen: set[int]) -> None:
         central = self._central
         with central.engine.begin() as conn:
+            offset = watch.database_now(conn).timestamp() - clock.monotonic()
+            if self._offset is not None and abs(offset - self._offset) > CLOCK_JUMP:
+                log.warning("the database's clock has jumped by %.0f s", offset - self._offset)
+                self._resume_due = True
             if self._resume_due:
-                watch.resume(conn)
+                liveness.begin_anew(conn)
             if seen:
                 liveness.note_seen(conn, seen)
-        self._resume_due = False
+        self._resume_due, self._offset = False, offset
         limit = timedelta(seconds=central.settings["HEARTBEAT_TIMEOUT"])
         with central.engine.begin() as conn:
             silent = liveness.sweep(conn, limit)

@@ -22,8 +22,9 @@ _LONGEST = 64
 def parse(text: Any) -> datetime | None:
     """The moment that a charger's text names, as an aware datetime in UTC; None when it names none.
 
-    A naive text counts as UTC; digits after the microsecond are cut off; a leap second is read as the
-    59th. A date without a time names no moment. Never raises, whatever `text` is.
+    A naive text counts as UTC; digits after the millisecond are cut off, for that is what is stored and
+    compared; a leap second is read as the 59th. A date without a time names no moment. Never raises,
+    whatever `text` is.
     """
     if not isinstance(text, str):
         return None
@@ -32,6 +33,8 @@ def parse(text: Any) -> datetime | None:
     if 19 <= length <= 40 and text[10] == "T" and text[16] == ":":
         try:
             moment = datetime.fromisoformat(text)
+            if moment.microsecond:
+                moment = moment.replace(microsecond=moment.microsecond // 1000 * 1000)
             if moment.tzinfo is UTC:
                 return moment
             return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
@@ -51,7 +54,7 @@ def parse(text: Any) -> datetime | None:
             int(hour),
             int(minute),
             min(int(second or 0), 59) if second == "60" else int(second or 0),
-            int((fraction or "0")[:6].ljust(6, "0")),
+            int((fraction or "0")[:3].ljust(3, "0")) * 1000,
             tzinfo=UTC,
         )
         if sign:

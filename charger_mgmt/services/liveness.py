@@ -43,6 +43,17 @@ def note_seen(conn: Connection, charger_ids: Iterable[int]) -> None:
             )
 
 
+def begin_anew(conn: Connection) -> None:
+    """Every charger gets a whole limit from now on: we were not listening, or the clock was set.
+
+    After a clock was set back, a time of last hearing may lie ahead: as long as it does, nobody would
+    notice the silence.
+    """
+    watch.resume(conn)
+    now = watch.database_now(conn)
+    conn.execute(update(Charger.__table__).where(_C.last_seen_at > now).values(last_seen_at=now))
+
+
 def sweep(conn: Connection, limit: timedelta) -> Sequence[str]:
     """Mark the chargers Unavailable that have been silent for longer than `limit`; returns who they are.
 

@@ -133,25 +133,29 @@ class _Sessions:
         self._open = transactions.open_sessions(conn, unnamed)
         self.by_id |= {row.id: row for rows in self._open.values() for row in rows}
         on_main = {message.charger_id for message in messages if _connector(message) in (None, 0)}
-        self._single = _single_outlets(conn, on_main)
+        self._outlets = _outlets(conn, on_main)
 
     def of(self, message: ChargerMessage) -> tuple[int | None, AnyRow | None]:
         """(connectorId, session) of a message.
 
-        A box with one outlet that reports it as connector 0 means connector 1. Samples without a
+        A box with one outlet that reports it as connector 0 means connector 1, one that never reported any
+        means the session that it has. Samples without a
         usable transactionId belong to the session that is open on their connector, unless they were taken
         before it began: an offline queue delivers those of earlier sessions late.
         """
         connector_id = _connector(message)
-        if connector_id in (None, 0) and message.charger_id in self._single:
-            connector_id = 1
+        open_ones = self._open.get(message.charger_id, ())
+        if connector_id in (None, 0):
+            outlets = self._outlets.get(message.charger_id, 0)
+            if outlets == 1:
+                connector_id = 1
+            elif not outlets and len(open_ones) == 1:
+                connector_id = open_ones[0].connector_id
         session = self._named(message)
         if session is not None:
             return (connector_id if connector_id is not None else session.connector_id), session
         on_connector = [
-            row
-            for row in self._open.get(message.charger_id, ())
-            if row.connector_id == connector_id and connector_id
+            row for row in open_ones if connector_id is not None and row.connector_id == connector_id
         ]
         if on_connector:
             taken = _newest_time(message) + START_TOLERANCE
@@ -184,17 +188,15 @@ def storable_connector(number: int | None) -> int | None:
     return number if number is not None and 0 <= number < 2**31 else None
 
 
-def _single_outlets(conn: Connection, charger_ids: Iterable[int]) -> set[int]:
-    """The chargers that have exactly one connector besides 0."""
+def _outlets(conn: Connection, charger_ids: Iterable[int]) -> dict[int, int]:
+    """How many connectors besides 0 each charger has reported; absent: none."""
     wanted = bulk.distinct(charger_ids)
     if not wanted:
-        return set()
+        return {}
     c = Connector.__table__.c
-    return set(
-        conn.scalars(
-            select(c.charger_id)
-            .where(c.charger_id.in_(wanted), c.connector_id > 0)
-            .group_by(c.charger_id)
-            .having(func.count() == 1)
-        )
+    rows = conn.execute(
+        select(c.charger_id, func.count())
+        .where(c.charger_id.in_(wanted), c.connector_id > 0)
+        .group_by(c.charger_id)
     )
+    return {row[0]: row[1] for row in rows}

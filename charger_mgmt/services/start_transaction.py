@@ -45,6 +45,8 @@ class _Start:
     flags: set[str] = field(default_factory=set)
     transaction_id: int | None = None
     verdict: Verdict | None = None
+    #: What is known of the tag.
+    tag: TagRecord | None = None
     command_id: int | None = None
     #: The same start, earlier in this batch.
     twin: _Start | None = None
@@ -122,8 +124,8 @@ def _recognise(conn: Connection, starts: Sequence[_Start]) -> list[_Start]:
     fresh: dict[bytes, _Start] = {}
     for s in starts:
         known = by_key.get(s.key)
-        if known is None and s.session_id is not None:
-            known = by_session.get((s.message.charger_id, s.session_id))
+        if s.session_id is not None:
+            known = _same_name(s, by_session.get((s.message.charger_id, s.session_id), [])) or known
         if known is not None and not _begins_anew(s, known):
             s.transaction_id = known.id
             s.verdict = Verdict(known.id_tag_status or authorisation.ACCEPTED)
@@ -135,10 +137,21 @@ def _recognise(conn: Connection, starts: Sequence[_Start]) -> list[_Start]:
     return list(fresh.values())
 
 
+def _same_name(s: _Start, named: Sequence[AnyRow]) -> AnyRow | None:
+    """Of the sessions by a flat charger's name for it, the one that began when it says, else the newest."""
+    same = [row for row in named if row.start_timestamp == s.timestamp]
+    return (same or named or [None])[-1]
+
+
 def _begins_anew(s: _Start, known: AnyRow) -> bool:
-    """Whether an equal start is another session: its clock restarts at every boot, and the first ended."""
-    if s.session_id is not None or known.status == rules.IN_PROGRESS:
+    """Whether an equal start is another session, because the first one has ended and the charger restarts:
+
+    its clock at every boot, or, in the flat dialect, the count of its sessions.
+    """
+    if known.status == rules.IN_PROGRESS:
         return False
+    if s.session_id is not None:
+        return None not in (s.timestamp, known.start_timestamp) and s.timestamp != known.start_timestamp
     return not rules.is_plausible(s.timestamp, s.message.received_at)
 
 
@@ -155,10 +168,10 @@ def _judge(
         if s.id_tag is None:  # a flat charger need not show a tag
             s.verdict = Verdict(authorisation.ACCEPTED)
             continue
-        tag = tags.get(s.id_tag)
-        name = authorisation.tag_key(tag.id_tag) if tag else ""
+        s.tag = tags.get(s.id_tag)
+        name = authorisation.tag_key(s.tag.id_tag) if s.tag else ""
         s.verdict = authorisation.judge(
-            tag,
+            s.tag,
             now,
             at=s.message.charger_id,
             unknown=unknown_tag_status(settings),
@@ -177,7 +190,7 @@ def _supersede(conn: Connection, fresh: Sequence[_Start]) -> None:
     ended: dict[int, dict[str, Any]] = {}
     for s in fresh:
         for row in open_sessions.get(s.message.charger_id, ()):
-            if row.connector_id != s.connector_id or row.id in ended:
+            if s.connector_id is None or row.connector_id != s.connector_id or row.id in ended:
                 continue
             if row.effective_start > s.effective_start:
                 s.flags.add(rules.OVERLAPS)
@@ -249,7 +262,8 @@ def _row(s: _Start) -> dict[str, Any]:
         "charger_id": s.message.charger_id,
         "connector_id": s.connector_id,
         "session_id": s.session_id,
-        "id_tag": None if s.id_tag is None else s.id_tag[:255],
+        # As it was issued: chargers fold its case and append to it, and a limit counts by it.
+        "id_tag": s.tag.id_tag if s.tag else None if s.id_tag is None else s.id_tag[:255],
         "id_tag_status": s.verdict.status,
         "status": rules.IN_PROGRESS,
         "start_key": s.key,
@@ -266,8 +280,9 @@ def _row(s: _Start) -> dict[str, Any]:
 def _reply(s: _Start, tags: dict[str, TagRecord]) -> Reply:
     origin = s.twin or s
     assert origin.verdict is not None
-    tag = tags.get(s.id_tag or "")
-    info = Verdict(
-        origin.verdict.status, tag.expiry_date if tag else None, tag.parent_id_tag if tag else None
-    )
+    info = Verdict(origin.verdict.status)
+    if (tag := tags.get(s.id_tag or "")) is not None:
+        # The life of a one-use tag ends with the start that it was made for, not in the middle of its session.
+        expiry = tag.expiry_date if tag.only_at is None else None
+        info = Verdict(origin.verdict.status, expiry, tag.parent_id_tag)
     return Reply({"transactionId": origin.transaction_id, "idTagInfo": info.info(timestamps.format)})

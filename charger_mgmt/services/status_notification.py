@@ -8,12 +8,15 @@ from datetime import datetime, timedelta
 from sqlalchemy import Connection
 
 from ..domain import transactions as rules
+from ..domain.status import DELIVERING
 from ..ocpp import timestamps
 from ..store import bulk, transactions
 from ..store.models import Transaction
 from . import connector_status
 from .inbound import ChargerMessage, Reply, Settings
 
+#: What tells whether a connector has a session.
+_TELLING = {"Available"} | DELIVERING
 #: A time further off than this is an old report or a clock that was never set, not skew.
 MOST_SKEW = timedelta(days=1)
 
@@ -48,23 +51,23 @@ def _report(message: ChargerMessage) -> connector_status.Report:
 
 
 def _mark_suspects(conn: Connection, messages: Sequence[ChargerMessage]) -> None:
-    """A connector that is Available has no session: the open one may have lost its stop."""
-    free = {
-        (message.charger_id, message.payload["connectorId"])
+    """A connector that is Available has no session: the open one may have lost its stop.
+
+    Until the connector delivers again, or the stop comes after all.
+    """
+    suspects = {
+        (message.charger_id, message.payload["connectorId"]): message.payload["status"] == "Available"
         for message in messages
-        if message.payload["status"] == "Available"
+        if message.payload["status"] in _TELLING
     }
-    sessions = transactions.open_sessions(conn, {charger_id for charger_id, _ in free})
-    bulk.update(
-        conn,
-        Transaction.__table__,
-        [
-            {"id": row.id, "flags": rules.join_flags(row.flags, {rules.SUSPECT})}
-            for rows in sessions.values()
-            for row in rows
-            if (row.charger_id, row.connector_id) in free and rules.SUSPECT not in row.flags.split()
-        ],
-    )
+    sessions = transactions.open_sessions(conn, {charger_id for charger_id, _ in suspects})
+    changed = []
+    for row in (row for rows in sessions.values() for row in rows):
+        suspect = suspects.get((row.charger_id, row.connector_id))
+        flags = set(row.flags.split())
+        if suspect is not None and suspect != (rules.SUSPECT in flags):
+            changed.append({"id": row.id, "flags": rules.join_flags(flags ^ {rules.SUSPECT})})
+    bulk.update(conn, Transaction.__table__, changed)
 
 
 def _cut(text: str | None) -> str | None:

@@ -54,7 +54,7 @@ def stop(
     rows: dict[bytes, dict[str, Any]] = {}
     for s in stops:
         if s.session is not None:
-            changed = _conflict(s) if s.session.status == rules.COMPLETED else _completed(s)
+            changed = _conflict(s) if _is_ended(s) else _completed(s)
             if changed:
                 ended[s.session.id] = vars(s.session) | changed
                 vars(s.session).update(changed)
@@ -96,8 +96,9 @@ def _find_sessions(conn: Connection, stops: Sequence[_Stop]) -> None:
             ),
         )
     )
-    by_session = _mutable(
-        transactions.by_sessions(
+    by_session = {
+        name: list(_mutable({row.id: row for row in rows}).values())
+        for name, rows in transactions.by_sessions(
             conn,
             (
                 (s.message.charger_id, s.message.payload["sessionId"])
@@ -105,17 +106,29 @@ def _find_sessions(conn: Connection, stops: Sequence[_Stop]) -> None:
                 if "sessionId" in s.message.payload
             ),
             lock=True,
-        )
-    )
+        ).items()
+    }
     for s in stops:
         if "sessionId" in s.message.payload:
-            s.session = by_session.get((s.message.charger_id, s.message.payload["sessionId"]))
+            named = by_session.get((s.message.charger_id, s.message.payload["sessionId"]), [])
+            s.session = _same_name(s, named)
             continue
         session = by_id.get(s.transaction_id)
         if session is not None and session.charger_id == s.message.charger_id:
             s.session = session
         elif s.transaction_id is None or not 0 < s.transaction_id <= transactions.LARGEST_ID:
             s.session = _reconcile(conn, s, by_id)
+
+
+def _same_name(s: _Stop, named: Sequence[Any]) -> Any:
+    """Of the sessions by a flat charger's name for it (oldest first): the one that this stop ended before,
+    else the newest that had begun by then.
+    """
+    if s.timestamp is None:
+        return named[-1] if named else None
+    repeated = [row for row in named if row.stop_timestamp == s.timestamp]
+    begun = [row for row in named if row.start_timestamp is None or row.start_timestamp <= s.timestamp]
+    return (repeated or begun or named or [None])[-1]
 
 
 def _reconcile(conn: Connection, s: _Stop, by_id: dict[int, Any]) -> Any:
@@ -143,11 +156,21 @@ def _reconcile(conn: Connection, s: _Stop, by_id: dict[int, Any]) -> Any:
 def _fits(s: _Stop, row: AnyRow) -> bool:
     if row.status != rules.IN_PROGRESS:
         return False
-    if s.id_tag is not None and authorisation.tag_key(s.id_tag) != authorisation.tag_key(row.id_tag or ""):
+    if s.id_tag is not None and authorisation.tag_key(row.id_tag or "") not in (
+        authorisation.tag_key(s.id_tag),
+        *authorisation.candidate_keys(s.id_tag),
+    ):
         return False
     if None not in (s.meter_stop_mwh, row.meter_start_mwh) and s.meter_stop_mwh < row.meter_start_mwh:
         return False
     return s.timestamp is None or row.start_timestamp is None or s.timestamp >= row.start_timestamp
+
+
+def _is_ended(s: _Stop) -> bool:
+    """Whether the session has had its stop. An operator's end of a flat session gives way to the charger's."""
+    if s.session.status != rules.COMPLETED:
+        return False
+    return not s.message.flat or s.timestamp is None or s.session.stop_timestamp is not None
 
 
 def _completed(s: _Stop) -> dict[str, Any]:

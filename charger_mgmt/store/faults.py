@@ -25,6 +25,7 @@ _AWAY = {
     1041,  # out of resources
     1044,  # access denied to the database
     1045,  # access denied
+    1047,  # a Galera node that is not ready
     1053,  # shutdown in progress
     1077,
     1079,

@@ -209,7 +209,7 @@ class Transaction(Base):
 
     __table_args__ = (
         UniqueConstraint("start_key", "start_ordinal"),
-        UniqueConstraint("charger_id", "session_id"),
+        Index("ix_transactions_charger_id_session_id", "charger_id", "session_id"),
         Index("ix_transactions_charger_id_effective_start", "charger_id", "effective_start", "id"),
         Index("ix_transactions_effective_start", "effective_start", "id"),
         Index("ix_transactions_effective_end", "effective_end", "effective_start"),

@@ -62,14 +62,16 @@ def ids_by_start_keys(conn: Connection, keys: Iterable[bytes]) -> dict[tuple[byt
 
 def by_sessions(
     conn: Connection, names: Iterable[tuple[int, str]], *, lock: bool = False
-) -> dict[tuple[int, str], AnyRow]:
-    """Sessions by (charger row id, sessionId)."""
+) -> dict[tuple[int, str], list[AnyRow]]:
+    """Sessions by (charger row id, sessionId), oldest first: a flat charger may count from 1 again."""
     wanted = distinct(names)
     if not wanted:
         return {}
     query = select(*_COLUMNS).where(tuple_(_T.charger_id, _T.session_id).in_(wanted)).order_by(_T.id)
-    rows = conn.execute(query.with_for_update() if lock else query)
-    return {(row.charger_id, row.session_id): row for row in rows}
+    found: dict[tuple[int, str], list[AnyRow]] = {}
+    for row in conn.execute(query.with_for_update() if lock else query):
+        found.setdefault((row.charger_id, row.session_id), []).append(row)
+    return found
 
 
 #: What MeterValues need of a session; reading a column costs more than it seems.

@@ -96,8 +96,9 @@ def by_id(conn: Connection, transaction_id: int) -> Row[Any] | None:
 
 
 def by_session(conn: Connection, charger_id: int, session_id: str) -> Row[Any] | None:
-    """The session of one charger that goes by this sessionId."""
-    return conn.execute(_SESSION.where(_T.charger_id == charger_id, _T.session_id == session_id)).first()
+    """The newest session of one charger that goes by this sessionId."""
+    query = _SESSION.where(_T.charger_id == charger_id, _T.session_id == session_id)
+    return conn.execute(query.order_by(_T.id.desc()).limit(1)).first()
 
 
 def named(conn: Connection, session_id: str) -> tuple[Sequence[Row[Any]], Row[Any] | None]:

@@ -188,13 +188,13 @@ def upgrade() -> None:
         sa.Column("flags", sa.String(255), server_default="", nullable=False),
         sa.ForeignKeyConstraint(["charger_id"], ["chargers.id"], name="fk_transactions_charger_id"),
         sa.PrimaryKeyConstraint("id", name="pk_transactions"),
-        sa.UniqueConstraint("charger_id", "session_id", name="uq_transactions_charger_id_session_id"),
         sa.UniqueConstraint("start_key", "start_ordinal", name="uq_transactions_start_key_start_ordinal"),
         sqlite_autoincrement=True,
     )
     op.create_index(
         "ix_transactions_charger_id_effective_start", "transactions", ["charger_id", "effective_start", "id"]
     )
+    op.create_index("ix_transactions_charger_id_session_id", "transactions", ["charger_id", "session_id"])
     op.create_index("ix_transactions_effective_start", "transactions", ["effective_start", "id"])
     op.create_index("ix_transactions_effective_end", "transactions", ["effective_end", "effective_start"])
     op.create_index("ix_transactions_session_id", "transactions", ["session_id"])

@@ -4,8 +4,10 @@ import pytest
 
 from charger_mgmt import clock
 from charger_mgmt.ocpp import timestamps
-from charger_mgmt.services import connections
+from charger_mgmt.services import connections, transactions
 from charger_mgmt.store.models import Charger, ChargerEvent, Connector, Transaction
+
+from .conftest import ago, text
 
 
 def approve(central, charger, word):
@@ -159,3 +161,50 @@ def test_a_flat_session_is_one_however_often_it_is_sent(central):
     )
     assert charger.sends("StopTransaction", {"sessionId": "TXN-456"}).payload["transactionId"] == first
     assert charger.sends("StartTransaction", payload).payload["transactionId"] == first
+
+
+def test_a_flat_charger_that_counts_from_the_start_again_begins_another_session(central):
+    charger = central.charger("7", flat=True)
+    charger.boots()
+
+    def lives(began, ended):
+        start = {"sessionId": "TXN-1", "connectorId": 1, "timestamp": began}
+        stop = {"sessionId": "TXN-1", "timestamp": ended}
+        return (
+            charger.sends("StartTransaction", start).payload["transactionId"],
+            charger.sends("StopTransaction", stop).payload["transactionId"],
+        )
+
+    morning, evening = (text(ago(hours=9)), text(ago(hours=8))), (text(ago(hours=2)), text(ago(hours=1)))
+    first = lives(*morning)
+    second = lives(*evening)
+    assert first[0] == first[1] != second[0] == second[1]
+    assert lives(*morning) == first  # a replay of both is still both
+    assert lives(*evening) == second
+    assert [row.status for row in central.rows(Transaction)] == ["Completed", "Completed"]
+
+
+def test_the_late_stop_of_a_flat_session_does_not_end_the_next_one_of_that_name(central):
+    charger = central.charger("7", flat=True)
+    charger.boots()
+    first = {"sessionId": "TXN-1", "connectorId": 1, "timestamp": text(ago(hours=9))}
+    stop = {"sessionId": "TXN-1", "timestamp": text(ago(hours=8))}
+    charger.sends("StartTransaction", first)
+    charger.sends("StopTransaction", stop)
+    charger.sends("StartTransaction", first | {"timestamp": text(ago(hours=2))})
+    charger.sends("StopTransaction", stop)
+    assert [row.status for row in central.rows(Transaction)] == ["Completed", "In Progress"]
+
+
+def test_the_stop_of_a_flat_session_that_an_operator_ended_brings_its_time(central):
+    charger = central.charger("7", flat=True)
+    charger.boots()
+    began, ended = ago(hours=2), ago(hours=1)
+    started = charger.sends(
+        "StartTransaction", {"sessionId": "A", "connectorId": 1, "timestamp": text(began)}
+    )
+    with central.engine.begin() as conn:
+        transactions.end_by_operator(conn, started.payload["transactionId"], now=clock.now())
+    for _ in range(2):
+        charger.sends("StopTransaction", {"sessionId": "A", "timestamp": text(ended)})
+        assert central.row(Transaction).effective_end == ended

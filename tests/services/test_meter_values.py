@@ -169,3 +169,11 @@ def test_a_first_sample_stamped_in_the_second_of_the_start_is_the_sessions(centr
     started = charger.starts(start)["transactionId"]
     charger.meters(None, 1000, at=start.replace(microsecond=0))
     assert central.row(MeterValue).transaction_id == started
+
+
+def test_a_box_that_never_reported_a_connector_means_its_open_session_when_it_says_0(central):
+    charger = central.charger()
+    started = charger.starts(ago(hours=1))["transactionId"]
+    charger.meters(None, 2000, connectorId=0)
+    row = central.row(MeterValue)
+    assert (row.connector_id, row.transaction_id) == (1, started)

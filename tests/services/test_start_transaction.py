@@ -1,5 +1,7 @@
 """A session begins once, whatever is sent twice."""
 
+from datetime import timedelta
+
 import pytest
 
 from charger_mgmt import clock
@@ -218,3 +220,26 @@ def test_a_one_use_tag_is_good_at_its_own_charger_only(central):
     central.knows_tag("ONE-USE", command_id=_remote_start(central, asked))
     assert other.starts(idTag="ONE-USE")["idTagInfo"]["status"] == "Invalid"
     assert asked.starts(idTag="ONE-USE")["idTagInfo"]["status"] == "Accepted"
+
+
+def test_a_limited_tag_counts_however_it_is_spelled(central):
+    central.knows_tag("TAGX", max_active_transactions=1)
+    assert (
+        central.charger("CP1").starts(idTag="TAGX;0123456789ABCDEFGHIJ")["idTagInfo"]["status"] == "Accepted"
+    )
+    assert central.charger("CP2").starts(idTag=" tagx ")["idTagInfo"]["status"] == "ConcurrentTx"
+    assert {row.id_tag for row in central.rows(Transaction)} == {"TAGX"}
+
+
+def test_two_starts_on_unknown_connectors_do_not_interrupt_each_other(central):
+    charger = central.charger()
+    charger.starts(ago(hours=2), connectorId=None)
+    charger.starts(ago(hours=1), connectorId=None)
+    assert {row.status for row in central.rows(Transaction)} == {"In Progress"}
+
+
+def test_a_one_use_tag_does_not_expire_in_the_car(central):
+    charger = central.charger()
+    command = _remote_start(central, charger)
+    central.knows_tag("ONE-USE", command_id=command, expiry_date=clock.now() + timedelta(minutes=15))
+    assert charger.starts(idTag="ONE-USE")["idTagInfo"] == {"status": "Accepted"}

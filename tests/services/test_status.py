@@ -94,6 +94,14 @@ def test_an_available_connector_makes_its_open_session_suspect_but_ends_nothing(
     assert central.row(Transaction).flags == ""
 
 
+def test_a_connector_that_charges_again_is_no_suspect(central):
+    charger = central.charger()
+    charger.starts(ago(hours=1))
+    charger.reports(1, "Available")
+    charger.reports(1, "Charging")
+    assert central.row(Transaction).flags == ""
+
+
 def test_the_clock_skew_is_measured(central):
     charger = central.charger()
     charger.reports(1, "Available", timestamp=(clock.now() + timedelta(minutes=7)).isoformat())

@@ -196,3 +196,12 @@ def test_an_offline_session_that_is_replayed_keeps_the_chargers_times(central):
     row = central.row(Transaction)
     assert (row.effective_end - row.effective_start).days == 1
     assert row.flags == ""
+
+
+def test_a_repeated_stop_is_the_same_whatever_the_digits_of_its_time(central):
+    charger = central.charger()
+    started = charger.starts(ago(hours=2))["transactionId"]
+    at = f"{ago(hours=1):%Y-%m-%dT%H:%M:%S}.123456Z"
+    charger.stops(started, at)
+    charger.stops(started, at)
+    assert central.row(Transaction).flags == ""
