@@ -19,5 +19,5 @@ def list_inbox() -> Response:
         kind = given.choice("kind", KINDS, default=None)
         limit = given.whole("limit", default=100, least=1, most=1000)
         (before,) = read_cursor(given.text("cursor", default=None, longest=1000), int) or (None,)
-    rows = chargers.inbox(db.engine, identity=identity, kind=kind, before=before, limit=limit + 1)
-    return page(rows, limit, shapes.inbox_message, lambda row: (row.id,))
+    rows, fitting = chargers.inbox(db.engine, identity=identity, kind=kind, before=before, limit=limit)
+    return page(rows, fitting, shapes.inbox_message, lambda row: (row.id,))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from dataclasses import dataclass
+from math import inf
 from typing import TYPE_CHECKING, Any
 
 from .. import clock
@@ -145,7 +146,12 @@ class FlatSession:
         speaker = self._speakers.get(identity)
         trusted = speaker is not None and now - speaker.checked_at < _TRUSTED_FOR
         if speaker is None or not trusted or self._central.registry.get(identity) is not None:
-            self._check_right(message)
+            try:
+                self._check_right(message)
+            except _Refused:
+                if speaker is not None:  # what was trusted is looked up again, whatever comes next
+                    speaker.checked_at = -inf
+                raise
         if speaker is None:
             if len(self._speakers) >= MOST_CHARGERS:
                 raise _Refused(f"one socket speaks for at most {MOST_CHARGERS} chargers")

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
+from itertools import accumulate
 from typing import Any
 
 from sqlalchemy import Engine, Row
@@ -101,13 +103,24 @@ def events(
         return chargers.events(conn, charger.id, kind=kind, before=before, limit=limit)
 
 
+#: The texts of one page of the inbox, in bytes, if it has more than one.
+LONGEST_PAGE = 2_000_000
+
+
 def inbox(
     engine: Engine, *, identity: str | None, kind: str | None, before: int | None, limit: int
-) -> Sequence[Row[Any]]:
-    """Newest first. Raises NotFound for an unknown charger."""
+) -> tuple[Sequence[Row[Any]], int]:
+    """A page, newest first: its rows and one more if there is one, and how many belong to it.
+
+    At most `limit`, and fewer if their texts are long: each may have a megabyte. Raises NotFound for an
+    unknown charger.
+    """
     with reading(engine) as conn:
         charger_id = commands.find_charger(conn, identity).id if identity is not None else None
-        return chargers.inbox(conn, charger_id=charger_id, kind=kind, before=before, limit=limit)
+        find = partial(chargers.inbox, conn, charger_id=charger_id, kind=kind, before=before)
+        sums = accumulate(row[0] for row in find(limit=limit, lengths=True))
+        fitting = max(1, sum(length <= LONGEST_PAGE for length in sums))
+        return find(limit=fitting + 1), fitting
 
 
 def _ask_for_boot(central: commands.Central, charger: Row[Any]) -> None:

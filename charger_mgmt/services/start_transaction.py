@@ -139,8 +139,8 @@ def _recognise(conn: Connection, starts: Sequence[_Start]) -> list[_Start]:
 
 def _same_name(s: _Start, named: Sequence[AnyRow]) -> AnyRow | None:
     """Of the sessions by a flat charger's name for it, the one that began when it says, else the newest."""
-    same = [row for row in named if row.start_timestamp == s.timestamp]
-    return (same or named or [None])[-1]
+    candidates = [row for row in named if row.start_timestamp == s.timestamp] or named
+    return candidates[-1] if candidates else None
 
 
 def _begins_anew(s: _Start, known: AnyRow) -> bool:

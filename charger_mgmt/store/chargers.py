@@ -121,16 +121,24 @@ def events(
 
 
 def inbox(
-    conn: Connection, *, charger_id: int | None, kind: str | None, before: int | None, limit: int
+    conn: Connection,
+    *,
+    charger_id: int | None,
+    kind: str | None,
+    before: int | None,
+    limit: int,
+    lengths: bool = False,
 ) -> Sequence[Row[Any]]:
-    """Messages that could not be turned into rows, newest first, with the charger's identity."""
+    """Messages that could not be turned into rows, newest first, with the charger's identity.
+
+    With `lengths` only the length of each text, in a row of its own.
+    """
     c = Inbox.__table__.c
-    query = (
-        select(Inbox.__table__, _C.identity)
-        .join(Charger.__table__, _C.id == c.charger_id)
-        .order_by(c.id.desc())
-        .limit(limit)
-    )
+    if lengths:
+        query = select(func.length(c.raw))
+    else:
+        query = select(Inbox.__table__, _C.identity).join(Charger.__table__, _C.id == c.charger_id)
+    query = query.order_by(c.id.desc()).limit(limit)
     if charger_id is not None:
         query = query.where(c.charger_id == charger_id)
     if kind is not None:

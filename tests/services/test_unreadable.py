@@ -43,3 +43,18 @@ def test_samples_that_cannot_be_read_at_all_are_kept_whole(charger, operator):
     assert charger.sends_text(broken).payload == {}
     (kept,) = operator.get("/api/inbox").json
     assert (kept["kind"], kept["raw"]) == ("unreadable", broken)
+
+
+def test_a_page_of_the_inbox_holds_as_many_long_texts_as_fit_and_the_next_one_the_rest(charger, operator):
+    charger.starts_up()
+    texts = [
+        f'[2,"{n}","MeterValues",{{"connectorId":1,"note":"{"x" * 700_000}{n}","meterValue":}}]'
+        for n in range(5)
+    ]
+    for broken in texts:
+        charger.sends_text(broken)
+    first = operator.get("/api/inbox")
+    assert [message["raw"] for message in first.json] == texts[:2:-1]
+    path = first.headers["link"].partition("<")[2].partition(">")[0]
+    rest = operator.get(path).json
+    assert [message["raw"] for message in rest] == texts[2:0:-1]
