@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections import Counter, defaultdict
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -44,9 +44,9 @@ class Account:
 
 
 class Rows:
-    """What the database holds of the chargers, counted by what is unique in each message."""
+    """What the database holds, counted by what is unique in each message of these chargers."""
 
-    def __init__(self, database_url: str) -> None:
+    def __init__(self, database_url: str, identities: Collection[str]) -> None:
         engine = create_engine(database_url)
         with engine.connect() as conn:
             names = dict(conn.execute(text("SELECT id, identity FROM chargers")).all())
@@ -72,7 +72,8 @@ class Rows:
             self.reports = Counter((names[row.charger_id], row.info) for row in reports)
             self.inbox = conn.execute(text("SELECT charger_id, kind, raw, transaction_id FROM inbox")).all()
             for row in self.inbox:
-                self._count_as_stored(names[row.charger_id], row)
+                if names[row.charger_id] in identities:
+                    self._count_as_stored(names[row.charger_id], row)
         engine.dispose()
 
     def _count_as_stored(self, identity: str, kept: Any) -> None:

@@ -72,7 +72,7 @@ class Scenario:
             what="all are seen to have gone",
         )
         ledger = {name: charger for part in ledgers for name, charger in part.items()}
-        account = compare(ledger, Rows(database_url))
+        account = compare(ledger, Rows(database_url, ledger))
         self.note(str(account))
         account.must_balance()
         return account

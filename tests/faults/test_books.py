@@ -38,7 +38,7 @@ def worked(chargers: ChargerFactory) -> FakeCharger:
 
 def account(charger: FakeCharger, app: Flask) -> Account:
     ledger = {"CP-1": in_the_ledger(charger, drained=True)}
-    return compare(json.loads(json.dumps(ledger)), Rows(app.config["SQLALCHEMY_DATABASE_URI"]))
+    return compare(json.loads(json.dumps(ledger)), Rows(app.config["SQLALCHEMY_DATABASE_URI"], ledger))
 
 
 def tamper(tmp_path: Path, *statements: str) -> None:
