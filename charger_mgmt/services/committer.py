@@ -122,35 +122,39 @@ class Committer:
         from gevent.event import AsyncResult
 
         ticket = _Ticket(message, AsyncResult())
-        limit = wait = self._settings["COMMIT_TIMEOUT"]
         try:
             self._queue.put(ticket)
-            while not ticket.result.ready():
-                ticket.result.wait(wait)
-                if ticket.taken_at is not None and not ticket.result.ready():
-                    wait = ticket.taken_at + limit - clock.monotonic()
-                    if wait <= 0:
-                        raise DatabaseAway("the database did not commit in time")
+            ticket.result.wait()  # a committer's timer ends it: one for each batch, not for each message
         except BaseException:
             ticket.abandoned = True
             raise
         return ticket.take()
 
     def _work(self) -> None:
-        size = self._settings["BATCH_SIZE"]
+        import gevent
+
+        size, limit = self._settings["BATCH_SIZE"], self._settings["COMMIT_TIMEOUT"]
         queue = self._queue
         while True:
             batch = [queue.get()]
             while len(batch) < size and not queue.empty():
                 batch.append(queue.get_nowait())
-            now = clock.monotonic()
-            for ticket in batch:
-                ticket.taken_at = now
+            timer = gevent.spawn_later(limit, self._give_up, batch)
             try:
                 self._commit(batch)
             except Exception:  # a defect of ours must not end the greenlet
                 log.exception("a batch of %d messages failed outside of the database", len(batch))
                 self._release(batch, DatabaseAway("internal failure"))
+            finally:
+                timer.kill(block=False)
+
+    @staticmethod
+    def _give_up(batch: Sequence[_Ticket]) -> None:
+        """The commit takes too long: nobody waits for the answers any more."""
+        for ticket in batch:
+            if not ticket.result.ready():
+                ticket.abandoned = True
+                ticket.fail(DatabaseAway("the database did not commit in time"))
 
     def _commit(self, batch: Sequence[_Ticket]) -> None:
         """Store a batch; every ticket leaves with a reply or an error, unless nobody waits for it any more."""
@@ -325,15 +329,13 @@ class Committer:
 class _Ticket:
     """A message and the place where its answer appears."""
 
-    __slots__ = ("abandoned", "error", "message", "reply", "result", "taken_at")
+    __slots__ = ("abandoned", "error", "message", "reply", "result")
 
     def __init__(self, message: ChargerMessage, result: Any = None) -> None:
         self.message = message
         self.result = result
         self.reply: Reply | None = None
         self.error: Exception | None = None
-        #: When a committer began to store it (monotonic seconds); None: it waits for its turn.
-        self.taken_at: float | None = None
         #: Nobody waits for the answer any more, so the message need not be stored.
         self.abandoned = False
 

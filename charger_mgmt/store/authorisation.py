@@ -10,7 +10,7 @@ from sqlalchemy import Connection, func, select
 from ..domain import authorisation
 from ..domain.authorisation import TagRecord
 from ..domain.transactions import IN_PROGRESS
-from .bulk import distinct, storable
+from .bulk import among, distinct, storable
 from .models import Command, Tag, Transaction
 
 
@@ -38,7 +38,7 @@ def find_tags(conn: Connection, id_tags: Iterable[str], *, starting: bool) -> di
         )
         .outerjoin(Command, Command.id == Tag.command_id)
         .outerjoin(Transaction, Transaction.id == Command.transaction_id)
-        .where(Tag.id_tag_key.in_(keys))
+        .where(among(Tag.__table__.c.id_tag_key, keys))
     )
     known: dict[str, TagRecord] = {}
     for row in rows:

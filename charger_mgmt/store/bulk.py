@@ -12,11 +12,11 @@ from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, Table
+from sqlalchemy import ColumnElement, Connection, Table, bindparam
 
 from .literals import LITERALS, json_text, moment_text, storable, storable_tree
 
-__all__ = ["distinct", "insert", "insert_new", "storable", "storable_tree", "update", "upsert"]
+__all__ = ["among", "distinct", "insert", "insert_new", "storable", "storable_tree", "update", "upsert"]
 
 #: What goes into one statement: well below SQLite's limit of 32,766 parameters and, with the longest
 #: message on top, below MySQL's smallest max_allowed_packet.
@@ -134,6 +134,11 @@ def _on_conflict(conn: Connection, assignments: str) -> str:
 
 def _quoted(conn: Connection, name: str) -> str:
     return conn.dialect.identifier_preparer.quote(name)
+
+
+def among(column: ColumnElement[Any], values: Sequence[Any]) -> ColumnElement[bool]:
+    """`column IN values`; SQLAlchemy's `in_` would make an object of each of them first."""
+    return column.in_(bindparam(None, values, expanding=True))
 
 
 def distinct(values: Iterable[Any]) -> list[Any]:

@@ -10,7 +10,7 @@ from sqlalchemy import Connection, select, tuple_
 
 from ..domain.transactions import IN_PROGRESS
 from .base import AnyRow
-from .bulk import distinct
+from .bulk import among, distinct
 from .models import Command, Transaction
 
 #: The largest transactionId: a signed 32-bit integer.
@@ -49,14 +49,16 @@ def by_start_keys(conn: Connection, keys: Iterable[bytes]) -> dict[bytes, AnyRow
     if not wanted:
         return {}
     rows = conn.execute(
-        select(*_COLUMNS).where(_T.start_key.in_(wanted)).order_by(_T.start_key, _T.start_ordinal)
+        select(*_COLUMNS).where(among(_T.start_key, wanted)).order_by(_T.start_key, _T.start_ordinal)
     )
     return {bytes(row.start_key): row for row in rows}
 
 
 def ids_by_start_keys(conn: Connection, keys: Iterable[bytes]) -> dict[tuple[bytes, int], int]:
     """transactionId by (start key, ordinal)."""
-    rows = conn.execute(select(_T.start_key, _T.start_ordinal, _T.id).where(_T.start_key.in_(distinct(keys))))
+    rows = conn.execute(
+        select(_T.start_key, _T.start_ordinal, _T.id).where(among(_T.start_key, distinct(keys)))
+    )
     return {(bytes(key), ordinal): transaction_id for key, ordinal, transaction_id in rows}
 
 
@@ -95,7 +97,7 @@ def by_ids(conn: Connection, ids: Iterable[int], columns: Sequence[Any] = _COLUM
     wanted = distinct(ids)
     if not wanted:
         return {}
-    rows = conn.execute(select(*columns).where(_T.id.in_(wanted)).order_by(_T.id).with_for_update())
+    rows = conn.execute(select(*columns).where(among(_T.id, wanted)).order_by(_T.id).with_for_update())
     return {row.id: row for row in rows}
 
 
@@ -106,7 +108,7 @@ def open_sessions(conn: Connection, charger_ids: Iterable[int]) -> dict[int, lis
     if wanted:
         rows = conn.execute(
             select(*_COLUMNS)
-            .where(_T.status == IN_PROGRESS, _T.charger_id.in_(wanted))
+            .where(_T.status == IN_PROGRESS, among(_T.charger_id, wanted))
             .order_by(_T.id)
             .with_for_update()
         )
@@ -131,7 +133,7 @@ def remote_starts(conn: Connection, charger_ids: Iterable[int], since: datetime)
     return conn.execute(
         select(c.id, c.charger_id, c.connector_id, c.id_tag, c.session_id)
         .where(
-            c.charger_id.in_(distinct(charger_ids)),
+            among(c.charger_id, distinct(charger_ids)),
             c.action == "RemoteStartTransaction",
             c.transaction_id.is_(None),
             c.created_at >= since,
