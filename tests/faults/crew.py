@@ -19,11 +19,11 @@ USUAL = {
     "chargers": 200,
     "prefix": "F",
     "seed": 1,
-    "pause": 0.25,
+    "pause": 0.5,
     "call_timeout": 30.0,
     "clock": "system",
     "queued": 0,
-    "drain_within": 60.0,
+    "drain_within": 25.0,
     "dials_per_second": 200.0,
 }
 
@@ -108,9 +108,14 @@ class Crew:
     def is_done(self) -> dict[str, Any]:
         """Wait for the fleet's end. The ledger."""
         try:
-            code = self._process.wait(timeout=self.options["drain_within"] + 60)
+            code = self._process.wait(timeout=self.options["drain_within"] + 20)
         except subprocess.TimeoutExpired:
-            raise AssertionError(f"the fleet does not come home: {self._progress}") from None
+            self._process.send_signal(signal.SIGUSR1)
+            self.waits(
+                lambda _: "Greenlet" in self._errors.read_text(), 10, "the fleet says what it waits for"
+            )
+            waiting = self._errors.read_text()
+            raise AssertionError(f"the fleet does not come home: {self._progress}\n{waiting}") from None
         self._reader.join()
         assert code == 0, f"the fleet failed: {self._errors.read_text()}"
         return json.loads(self.ledger_file.read_text())

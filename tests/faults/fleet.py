@@ -1,7 +1,7 @@
 """The fleet's process: `python -m gevent.monkey --module tests.faults.fleet '{"url": …}'`.
 
 Patched by gevent before anything is imported. Prints its progress as JSON lines; on SIGTERM it stops
-charging, delivers what is queued, writes the ledger and ends.
+charging, delivers what is queued, writes the ledger and ends. SIGUSR1: what everybody is waiting for.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 import gevent
+import gevent.util
 
 from charger_mgmt.simulate.charger import FakeCharger
 from charger_mgmt.simulate.transport import SystemClock
@@ -130,6 +131,7 @@ def in_the_ledger(charger: FakeCharger, drained: bool) -> dict[str, Any]:
 def main() -> None:
     fleet = Fleet(**json.loads(sys.argv[1]))
     gevent.signal_handler(signal.SIGTERM, fleet.ends)
+    gevent.signal_handler(signal.SIGUSR1, gevent.util.print_run_info, file=sys.stderr)
     fleet.runs()
 
 

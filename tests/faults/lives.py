@@ -11,6 +11,8 @@ import threading
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 
+from gevent.event import Event
+
 from charger_mgmt.simulate.charger import FakeCharger
 from charger_mgmt.simulate.ledger import Message
 from charger_mgmt.simulate.transport import ChargerSideError, NotAnswered, SystemClock
@@ -70,7 +72,8 @@ class Life:
 
     def __init__(self, charger: PersistentCharger, chance: random.Random, pause: float) -> None:
         self.charger = charger
-        self.over = threading.Event()
+        # gevent's own: a patched threading.Event now and then misses the end of its time-out.
+        self.over = Event()
         self.drained = False
         self._chance = chance
         self._pause = pause
