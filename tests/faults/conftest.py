@@ -1,6 +1,6 @@
 """Faults under load: the seed, the time, the report.
 
-FAULT_SEED repeats a run's random moments; FAULT_SECONDS (8) is how long the chargers work in each scenario.
+FAULT_SEED repeats a run's random moments; FAULT_SECONDS (6) is how long the chargers work in each scenario.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from .books import Account, Rows, compare
 from .crew import Crew
 
 SEED = int(os.environ.get("FAULT_SEED") or random.SystemRandom().randrange(1_000_000))
-SECONDS = float(os.environ.get("FAULT_SECONDS") or 8)
+SECONDS = float(os.environ.get("FAULT_SECONDS") or 6)
 #: Time-outs short enough for a test, in the proportions of the defaults.
 ENVIRON = {
     "COMMIT_TIMEOUT": "6",
