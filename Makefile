@@ -37,8 +37,8 @@ run: venv database admin  ## Start the system on http://127.0.0.1:8080 (installs
 	  "  Stop:        Ctrl-C" ""
 	@exec $(BIN)/python -m gunicorn -c gunicorn.conf.py wsgi:app
 
-test: tools venv-dev peers  ## Run every test, on SQLite and on MariaDB, over real sockets
-	@$(BIN)/python -m pytest $(ARGS)
+test: tools venv-dev peers  ## Run every test but the long fault suite, on SQLite and on MariaDB, over real sockets
+	@$(BIN)/python -m pytest -m "not faults" $(ARGS)
 
 test-fast: venv-dev  ## Run the tests that need no server (in memory, on SQLite)
 	@$(BIN)/python -m pytest -m "not wire and not mariadb and not peer" $(ARGS)

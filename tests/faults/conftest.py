@@ -34,6 +34,16 @@ ENVIRON = {
 _REPORT: list[str] = []
 
 
+#: What every test run proves; the other scenarios take minutes and have a run of their own.
+ALWAYS = ("test_books", "test_kill")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    for item in items:
+        if item.path.parent == Path(__file__).parent and item.path.stem not in ALWAYS:
+            item.add_marker(pytest.mark.faults)
+
+
 class Scenario:
     """What a scenario needs: chance, time, fleets, and the account at the end."""
 
