@@ -20,7 +20,7 @@ USUAL = {
     "prefix": "F",
     "seed": 1,
     "pause": 0.5,
-    "call_timeout": 30.0,
+    "call_timeout": 15.0,
     "clock": "system",
     "queued": 0,
     "drain_within": 25.0,
@@ -108,7 +108,7 @@ class Crew:
     def is_done(self) -> dict[str, Any]:
         """Wait for the fleet's end. The ledger."""
         try:
-            code = self._process.wait(timeout=self.options["drain_within"] + 20)
+            code = self._process.wait(timeout=self.options["drain_within"] + 40)
         except subprocess.TimeoutExpired:
             self._process.send_signal(signal.SIGUSR1)
             self.waits(

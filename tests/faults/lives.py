@@ -72,7 +72,6 @@ class Life:
 
     def __init__(self, charger: PersistentCharger, chance: random.Random, pause: float) -> None:
         self.charger = charger
-        # gevent's own: a patched threading.Event now and then misses the end of its time-out.
         self.over = Event()
         self.drained = False
         self._chance = chance
@@ -87,7 +86,9 @@ class Life:
             if self.charger.registration == "Accepted":
                 self._charges()
             self._waits()
-        line.join()
+        # Seen once in some hundred fleets: this greenlet never wakes from its wait for `over`. Everything
+        # that is left to do is done here, so it need not.
+        line.join(LONGEST_REDIAL + self.charger.call_timeout)
         self.drained = self.charger.delivers_everything(within)
         self.charger.rests(within=5)
         self.charger.hangs_up()
