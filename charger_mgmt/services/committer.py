@@ -216,10 +216,13 @@ class Committer:
     def _undo(self, connect: ChargerMessage, reply: Reply) -> None:
         """Nobody waited for this connection any more: no socket stands behind its generation."""
         import gevent
+        from gevent.event import AsyncResult
 
         payload = {"generation": reply.payload["generation"], "reason": "gave up before it was admitted"}
         gone = replace(connect, action="Disconnect", payload=payload, received_at=clock.now())
-        gevent.spawn(self._queue.put, _Ticket(gone))
+        gevent.spawn(
+            self._queue.put, _Ticket(gone, AsyncResult())
+        )  # as all in the queue: the timer looks at it
 
     def _run(self, messages: Sequence[ChargerMessage], attempts: int) -> list[Reply]:
         """One database transaction for all; contention and a stale connection are tried again.
