@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, Row, func, insert, or_, select, update
+from sqlalchemy import ColumnElement, Connection, Row, Select, func, insert, or_, select, update
 
 from ..domain.transactions import IN_PROGRESS
 from .models import Charger, ChargerEvent, Connector, Inbox, StatusChange, Transaction
@@ -99,12 +99,10 @@ def status_history(
 ) -> Sequence[Row[Any]]:
     """Status changes, newest first; those with an id below `before`."""
     c = StatusChange.__table__.c
-    query = (
-        select(StatusChange.__table__).where(c.charger_id == charger_id).order_by(c.id.desc()).limit(limit)
-    )
+    query = select(StatusChange.__table__).where(c.charger_id == charger_id)
     if connector_id is not None:
         query = query.where(c.connector_id == connector_id)
-    return conn.execute(query.where(c.id < before) if before is not None else query).all()
+    return _newest(conn, query, c.id, before, limit)
 
 
 def events(
@@ -112,12 +110,10 @@ def events(
 ) -> Sequence[Row[Any]]:
     """Events, newest first; those with an id below `before`."""
     c = ChargerEvent.__table__.c
-    query = (
-        select(ChargerEvent.__table__).where(c.charger_id == charger_id).order_by(c.id.desc()).limit(limit)
-    )
+    query = select(ChargerEvent.__table__).where(c.charger_id == charger_id)
     if kind is not None:
         query = query.where(c.kind == kind)
-    return conn.execute(query.where(c.id < before) if before is not None else query).all()
+    return _newest(conn, query, c.id, before, limit)
 
 
 def inbox(
@@ -138,9 +134,17 @@ def inbox(
         query = select(func.length(c.raw))
     else:
         query = select(Inbox.__table__, _C.identity).join(Charger.__table__, _C.id == c.charger_id)
-    query = query.order_by(c.id.desc()).limit(limit)
     if charger_id is not None:
         query = query.where(c.charger_id == charger_id)
     if kind is not None:
         query = query.where(c.kind == kind)
-    return conn.execute(query.where(c.id < before) if before is not None else query).all()
+    return _newest(conn, query, c.id, before, limit)
+
+
+def _newest(
+    conn: Connection, query: Select[Any], row_id: ColumnElement[int], before: int | None, limit: int
+) -> Sequence[Row[Any]]:
+    """A page of a journal: newest first, those with an id below `before`."""
+    if before is not None:
+        query = query.where(row_id < before)
+    return conn.execute(query.order_by(row_id.desc()).limit(limit)).all()
