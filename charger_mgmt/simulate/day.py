@@ -17,6 +17,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from .charger import FakeCharger
+from .ending import Ending
 from .flat import FlatCharger
 from .ledger import ChargingSession
 from .transport import CallRefused, ChargerSideError
@@ -59,7 +60,7 @@ class Pace:
     """Simulated time, and the end of it."""
 
     factor: float
-    over: threading.Event = field(default_factory=threading.Event)
+    over: Ending = field(default_factory=Ending)
 
     def minutes(self, minutes: float) -> bool:
         """Wait so many simulated minutes; True: it is over."""

@@ -11,9 +11,8 @@ import threading
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 
-from gevent.event import Event
-
 from charger_mgmt.simulate.charger import FakeCharger
+from charger_mgmt.simulate.ending import Ending
 from charger_mgmt.simulate.ledger import Message
 from charger_mgmt.simulate.transport import ChargerSideError, NotAnswered, SystemClock
 
@@ -72,7 +71,7 @@ class Life:
 
     def __init__(self, charger: PersistentCharger, chance: random.Random, pause: float) -> None:
         self.charger = charger
-        self.over = Event()
+        self.over = Ending()
         self.drained = False
         self._chance = chance
         self._pause = pause
@@ -86,9 +85,7 @@ class Life:
             if self.charger.registration == "Accepted":
                 self._charges()
             self._waits()
-        # Seen once in some hundred fleets: this greenlet never wakes from its wait for `over`. Everything
-        # that is left to do is done here, so it need not.
-        line.join(LONGEST_REDIAL + self.charger.call_timeout)
+        line.join()
         self.drained = self.charger.delivers_everything(within)
         self.charger.rests(within=5)
         self.charger.hangs_up()
