@@ -9,6 +9,7 @@ from typing import Any
 from flask import Blueprint, Flask, Response, current_app, request
 
 from ..extensions import sock
+from ..live.garbage import Garbage
 from ..live.keepalive import KeepAlive
 from ..live.socket import SUBPROTOCOL, ChargerSocket
 from . import connection, flat, liveness
@@ -60,6 +61,7 @@ def register(app: Flask) -> None:
     app.register_blueprint(blueprint)
     central.on_start.append(liveness.start)
     central.on_start.append(lambda _: keepalive.start())
+    central.on_start.append(lambda _: Garbage(keepalive).start())
 
 
 def _refuse() -> Response | None:

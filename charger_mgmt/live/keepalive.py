@@ -36,12 +36,16 @@ class KeepAlive:
         self._patience = max(patience, 2 * interval)
         self._write_deadline = write_deadline
         self._sockets: set[ChargerSocket] = set()
+        #: Sockets that were ever watched, and those of them that have ended.
+        self.opened = self.ended = 0
 
     def watch(self, socket: ChargerSocket) -> None:
         self._sockets.add(socket)
+        self.opened += 1
 
     def forget(self, socket: ChargerSocket) -> None:
         self._sockets.discard(socket)
+        self.ended += 1
 
     def __len__(self) -> int:
         return len(self._sockets)
