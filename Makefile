@@ -44,7 +44,7 @@ test-fast: venv-dev  ## Run the tests that need no server (in memory, on SQLite)
 	@$(BIN)/python -m pytest -m "not wire and not mariadb and not peer" $(ARGS)
 
 .PHONY: test-faults
-test-faults: tools venv-dev  ## Kill, freeze and cut things under load (FAULT_SECONDS=600 for a soak, FAULT_SEED=...)
+test-faults: tools venv-dev  ## Kill, freeze, fill and cut things under load (FAULT_SECONDS=60: a soak; FAULT_SEED=...)
 	@FAULT_SEED=$(FAULT_SEED) FAULT_SECONDS=$(FAULT_SECONDS) $(BIN)/python -m pytest tests/faults $(ARGS)
 
 bench: tools venv-bench peers  ## Run the benchmarks (about 15 minutes; ARGS=--quick tries them out)
@@ -107,6 +107,7 @@ tools:
 	[ -n "$$TEST_DATABASE_URL" ] || PATH="$$PATH:/usr/sbin:/usr/local/sbin" command -v mariadbd >/dev/null || missing="$$missing mariadb-server-core mariadb-client-core"; \
 	command -v node >/dev/null || missing="$$missing nodejs"; \
 	command -v npm >/dev/null || missing="$$missing npm"; \
+	ls /usr/lib/*/faketime/libfaketime.so.1 >/dev/null 2>&1 || missing="$$missing libfaketime"; \
 	[ -n "$$missing" ] || exit 0; \
 	as_root="$(AS_ROOT)"; \
 	if [ "$$as_root" = false ] || ! command -v apt-get >/dev/null; then \

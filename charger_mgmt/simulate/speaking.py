@@ -83,10 +83,14 @@ class SpeakingCharger:
         with self._holding_turn():
             if self.online:
                 return
-            self.transport.open(self)
-            self.online = True
+            # Before the line is read: the other side may end it at once, and that must be the last word.
+            self.online, self.closed_with = True, None
+            try:
+                self.transport.open(self)
+            except BaseException:
+                self.online = False
+                raise
             self._stays_offline = False
-            self.closed_with = None
             self.connections += 1
 
     def goes_offline(self, politely: bool = False) -> None:

@@ -20,6 +20,7 @@ USUAL = {
     "prefix": "F",
     "seed": 1,
     "pause": 0.5,
+    "connect_timeout": 5.0,
     "call_timeout": 15.0,
     "clock": "system",
     "queued": 0,

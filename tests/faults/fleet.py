@@ -29,9 +29,9 @@ PROGRESS = 0.2
 
 
 class Fleet:
-    """`options`: url, chargers, prefix, seed, ledger (a path), pause and call_timeout (seconds), clock
-    ("system", "jumping" or "1970"), queued (messages before the first dialling; 0: an ordinary life),
-    drain_within (seconds), dials_per_second."""
+    """`options`: url, chargers, prefix, seed, ledger (a path), pause, connect_timeout and call_timeout
+    (seconds), clock ("system", "jumping" or "1970"), queued (messages before the first dialling; 0: an
+    ordinary life), drain_within (seconds), dials_per_second."""
 
     def __init__(self, **options: Any) -> None:
         self.options = options
@@ -49,7 +49,7 @@ class Fleet:
             clock = RestartingClock()
         charger = PersistentCharger(
             identity,
-            WireTransport(charger_url(options["url"], identity), connect_timeout=5.0),
+            WireTransport(charger_url(options["url"], identity), connect_timeout=options["connect_timeout"]),
             call_timeout=options["call_timeout"],
             clock=clock,
         )

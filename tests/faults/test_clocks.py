@@ -1,8 +1,11 @@
-"""Chargers whose clocks jump or restart in 1970, at a central system that keeps its head."""
+"""Clocks that jump or restart in 1970, the chargers' and the server's own."""
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
+from sqlalchemy import create_engine, text
 
 from tests.support.mariadb import MariaDB
 
@@ -22,3 +25,58 @@ def test_chargers_clocks(scenario: Scenario, mariadb: MariaDB, clock: str) -> No
         fleet.is_at_work()
         scenario.settle(url, fleet.comes_home())
         must_be_quiet(server)
+
+
+#: Tells a process other times than the machine's (Debian's package libfaketime).
+FAKETIME = next(Path("/usr/lib").glob("*/faketime/libfaketime.so.1"), None)
+
+
+def test_the_servers_clock_jumps(scenario: Scenario, mariadb: MariaDB, tmp_path: Path) -> None:
+    """Somebody sets the clock of the server's machine by hours, forward and back; then kill -9 as well.
+
+    Nothing is lost and nobody is taken for silent: what is waited for is measured on a clock that does not jump.
+    """
+    assert FAKETIME is not None, "libfaketime is missing: run `make test-faults`, which installs it"
+    url = mariadb.create_database()
+    told = tmp_path / "faketime"
+    told.write_text("+0")
+    faked = {
+        "LD_PRELOAD": str(FAKETIME),
+        "FAKETIME_TIMESTAMP_FILE": str(told),
+        "FAKETIME_CACHE_DURATION": "1",
+        "FAKETIME_DONT_FAKE_MONOTONIC": "1",
+        "PYTHONPATH": str(Path(__file__).parent / "false_clock"),
+    }
+    with started(url, **faked) as server:
+        fleet = scenario.fleet(server.ocpp_url, chargers=100)
+        fleet.is_at_work()
+        for hours in (2, -3, scenario.chance.choice((-26, 26))):
+            told.write_text(f"{hours:+d}h")
+            scenario.load(scenario.seconds / 4, scenario.seconds / 3)
+            fleet.is_at_work()
+        assert farthest_receipt(url) > 1, "the server never saw another time"
+        server.kill_worker()
+        fleet.is_at_work()
+        told.write_text("+0")
+        scenario.load(1.5, 2)
+        silent = count(url, "SELECT COUNT(*) FROM chargers WHERE silent OR status = 'Unavailable'")
+        assert silent == 0, "chargers that talk all the time were taken for silent"
+        scenario.settle(url, fleet.comes_home())
+        must_be_quiet(server)
+
+
+def farthest_receipt(url: str) -> int:
+    """By how many hours a time of receipt differs from the database's clock at most."""
+    return count(
+        url,
+        "SELECT MAX(ABS(TIMESTAMPDIFF(HOUR, received_at, UTC_TIMESTAMP()))) FROM status_history",
+    )
+
+
+def count(url: str, query: str) -> int:
+    engine = create_engine(url)
+    try:
+        with engine.connect() as conn:
+            return int(conn.execute(text(query)).scalar_one())
+    finally:
+        engine.dispose()

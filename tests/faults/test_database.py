@@ -76,6 +76,46 @@ def test_read_only(scenario: Scenario, mariadb: MariaDB) -> None:
         must_be_quiet(server)
 
 
+#: Tables live in one file of so many MB that may not grow: to InnoDB, a disk that is full.
+ROOM = 40
+FULL = 1114
+
+
+def test_disk_full(scenario: Scenario) -> None:
+    """A row may still fit where the next one does not: the database comes and goes until there is room."""
+    with MariaDB(
+        "--innodb-file-per-table=0",
+        f"--innodb-data-file-path=ibdata1:12M:autoextend:max:{ROOM}M",
+        "--innodb-undo-tablespaces=2",  # making room again takes some as well
+    ) as mariadb:
+        url = mariadb.create_database()
+        name = make_url(url).database
+        with started(url) as server:
+            fleet = scenario.fleet(server.ocpp_url, chargers=100)
+            for _ in range(2):
+                fleet.is_at_work()
+                scenario.load(0.2, 1.5)
+                fill_up(mariadb, name)
+                fleet.waits(lambda f: f["online"] < 50, 30, "chargers are turned away")
+                scenario.load(1, 3)
+                mariadb.execute("DROP TABLE ballast", name)
+            fleet.is_at_work()
+            scenario.settle(url, fleet.comes_home())
+            must_be_quiet(server)
+
+
+def fill_up(mariadb: MariaDB, database: str | None) -> None:
+    """Take all the room that is left, in ever smaller pieces."""
+    mariadb.execute("CREATE TABLE ballast (piece VARCHAR(4000)) CHARACTER SET latin1", database)
+    rows = 256
+    while rows:
+        try:
+            mariadb.execute(f"INSERT INTO ballast SELECT REPEAT('x', 4000) FROM seq_1_to_{rows}", database)
+        except pymysql.err.OperationalError as error:
+            assert error.args[0] == FULL, error  # noqa: PT017
+            rows //= 2
+
+
 def test_deadlock_storm(scenario: Scenario, mariadb: MariaDB) -> None:
     url = mariadb.create_database()
     with started(url) as server:

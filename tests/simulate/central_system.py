@@ -40,6 +40,8 @@ class ObedientCentralSystem:
         self.frames: list[list[Any]] = []
         self.answers: list[list[Any]] = []
         self.refuses_handshake = False
+        #: The connection is over before `open` has returned, as when the database goes away just then.
+        self.hangs_up_at_once = False
         #: Action → what becomes of it: "silence", "error", "lost" or a payload.
         self.rules: dict[str, Any] = {}
         self.jobs: list[Callable[[], Any]] = []
@@ -51,7 +53,10 @@ class ObedientCentralSystem:
     def open(self, receiver: Receiver) -> None:
         if self.refuses_handshake:
             raise HandshakeRefused(503, {}, b"")
-        self.charger = receiver
+        if self.hangs_up_at_once:
+            receiver.loses_connection(1006, "")
+        else:
+            self.charger = receiver
 
     def close(self) -> None:
         self.charger = None

@@ -169,3 +169,22 @@ def test_a_refused_handshake_is_raised(fake, central_system):
     central_system.refuses_handshake = True
     with pytest.raises(HandshakeRefused):
         fake.boots()
+
+
+def test_a_connection_that_ends_as_it_begins_is_not_taken_for_one(fake, central_system):
+    central_system.hangs_up_at_once = True
+    fake.dials_in()
+    assert not fake.online
+    assert fake.closed_with == (1006, "")
+    central_system.hangs_up_at_once = False
+    fake.comes_back()
+    assert fake.online
+    fake.boots()
+    assert fake.registration == "Accepted"
+
+
+def test_a_refused_handshake_leaves_it_offline(fake, central_system):
+    central_system.refuses_handshake = True
+    with pytest.raises(HandshakeRefused):
+        fake.dials_in()
+    assert not fake.online

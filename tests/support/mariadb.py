@@ -119,6 +119,7 @@ class MariaDB(DatabaseServer):
                     "--auth-root-authentication-method=normal",
                     "--skip-name-resolve",
                     "--skip-test-db",
+                    *server_options,
                 ],
                 check=True,
                 capture_output=True,
