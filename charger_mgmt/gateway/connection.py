@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import gevent
 from gevent.pool import Pool
+from sqlalchemy.exc import SQLAlchemyError
 
 from .. import clock
 from ..errors import DatabaseAway
@@ -15,6 +16,7 @@ from ..live.session import Session
 from ..live.socket import ChargerSocket
 from ..ocpp.conversation import CallReceived
 from ..services.committer import ProcessingFailed
+from ..services.connections import put_right_ours
 from ..services.inbound import ChargerMessage
 from . import dispatch
 from .admission import OCPP16
@@ -40,7 +42,7 @@ class Connections:
         self.pacing = pacing
         #: Departures that the database did not take: charger id → message. The newest is enough.
         self._unnoted: dict[int, ChargerMessage] = {}
-        central.committer.on_return.append(lambda: gevent.spawn(self._note_the_unnoted))
+        central.committer.on_return.append(self._put_right)
 
     def opened(self, identity: str, dialect: str) -> dict[str, Any]:
         """Commit that a socket speaks for this identity; create the charger if it is new.
@@ -73,6 +75,25 @@ class Connections:
                 gevent.spawn_later(_NOTE_AGAIN, self._note_the_unnoted)
         except Exception:
             log.exception("charger %s: its departure could not be noted", message.identity)
+
+    def _put_right(self) -> None:
+        """The database is back: it learns who has left, and forgets connections that never came about."""
+        returned = clock.now()
+
+        def put_right() -> None:
+            self._note_the_unnoted()
+            central = self._central
+            held = {session.charger_id: session.generation for session in central.registry.all()}
+            try:
+                with central.engine.begin() as conn:
+                    ghosts = put_right_ours(conn, central.process_id, held, returned, clock.now())
+            except SQLAlchemyError as error:  # away again: the next return will see to it
+                log.info("connections could not be put right: %s", type(error).__name__)
+            else:
+                if ghosts:
+                    log.info("%d chargers were shown as connected without a socket", ghosts)
+
+        gevent.spawn(put_right)
 
     def _note_the_unnoted(self) -> None:
         unnoted, self._unnoted = self._unnoted, {}

@@ -7,7 +7,7 @@ process or another.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 
 from sqlalchemy import Connection, select, update
@@ -101,6 +101,34 @@ def put_right(conn: Connection, process_id: str, now: datetime) -> int:
         .where(_C.connected.is_(True), _C.process_id != process_id)
         .values(connected=False, disconnected_at=now, process_id=None)
     ).rowcount
+
+
+def put_right_ours(
+    conn: Connection, process_id: str, held: Mapping[int, int], before: datetime, now: datetime
+) -> int:
+    """After an outage: chargers shown as connected to this process that no socket of it stands for.
+
+    When the database goes away during a commit nobody knows whether the connection in it was stored.
+    `held`: charger row id → generation of the sockets that there are. Only connections made `before` the
+    database returned are looked at; later ones may not have their socket registered yet. Flat
+    chargers share sockets and are left alone. Returns how many.
+    """
+    rows = conn.execute(
+        select(_C.id, _C.generation).where(
+            _C.connected.is_(True),
+            _C.process_id == process_id,
+            _C.dialect != "flat",
+            _C.connected_since < before,
+        )
+    ).all()
+    ghosts = [row for row in rows if held.get(row.id) != row.generation]
+    for ghost in ghosts:
+        conn.execute(
+            update(Charger.__table__)
+            .where(_C.id == ghost.id, _C.generation == ghost.generation)
+            .values(connected=False, disconnected_at=now, process_id=None)
+        )
+    return len(ghosts)
 
 
 def _lock(conn: Connection, identities: list[str]) -> dict:

@@ -104,6 +104,24 @@ def test_what_a_killed_process_left_as_connected_is_put_right(central):
     assert not central.row(Charger).connected
 
 
+def test_only_what_no_socket_stands_for_is_put_right_after_an_outage(central):
+    held, ghost = central.charger("HELD"), central.charger("GHOST")
+    central.charger("NEWCOMER")
+    central.charger("7", flat=True)
+    sockets = {held.id: held.generation, ghost.id: ghost.generation - 1}
+    returned = clock.now()
+    with central.engine.begin() as conn:
+        table = Charger.__table__
+        earlier = table.update().where(Charger.identity != "NEWCOMER").values(connected_since=ago(minutes=1))
+        conn.execute(earlier)
+        later = table.update().where(Charger.identity == "NEWCOMER").values(connected_since=returned)
+        conn.execute(later)
+        assert connections.put_right_ours(conn, "elsewhere", {}, returned, clock.now()) == 0
+        assert connections.put_right_ours(conn, "here", sockets, returned, clock.now()) == 1
+    shown = {row.identity: row.connected for row in central.rows(Charger)}
+    assert shown == {"HELD": True, "GHOST": False, "NEWCOMER": True, "7": True}
+
+
 def test_identities_differ_in_case_and_are_one_row_each(central):
     ids = {central.charger(identity).id for identity in ("CP1", "cp1", "CP1", "Cp1")}
     assert len(ids) == 3
