@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 import gevent
@@ -78,22 +79,24 @@ class Connections:
 
     def _put_right(self) -> None:
         """The database is back: it learns who has left, and forgets connections that never came about."""
-        returned = clock.now()
+        gevent.spawn(self._note_the_unnoted)
+        # Not before every Connect from before the outage is stored or given up, and has its session.
+        gevent.spawn_later(self._central.settings["COMMIT_TIMEOUT"], self._forget_ghosts, clock.now())
 
-        def put_right() -> None:
-            self._note_the_unnoted()
-            central = self._central
-            held = {session.charger_id: session.generation for session in central.registry.all()}
-            try:
-                with central.engine.begin() as conn:
-                    ghosts = put_right_ours(conn, central.process_id, held, returned, clock.now())
-            except SQLAlchemyError as error:  # away again: the next return will see to it
-                log.info("connections could not be put right: %s", type(error).__name__)
-            else:
-                if ghosts:
-                    log.info("%d chargers were shown as connected without a socket", ghosts)
+    def _forget_ghosts(self, returned: datetime) -> None:
+        central = self._central
 
-        gevent.spawn(put_right)
+        def held() -> dict[int, int]:
+            return {session.charger_id: session.generation for session in central.registry.all()}
+
+        try:
+            with central.engine.begin() as conn:
+                ghosts = put_right_ours(conn, central.process_id, held, returned, clock.now())
+        except SQLAlchemyError as error:  # away again: the next return will see to it
+            log.info("connections could not be put right: %s", type(error).__name__)
+        else:
+            if ghosts:
+                log.info("%d chargers were shown as connected without a socket", ghosts)
 
     def _note_the_unnoted(self) -> None:
         unnoted, self._unnoted = self._unnoted, {}

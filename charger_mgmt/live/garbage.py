@@ -3,8 +3,9 @@
 Reference counts free nearly everything; the collector is there for cycles. Left to itself it walks through every
 living object again and again: with 10,000 chargers a million of them, half a second in which nobody is
 answered, and while messages are stored a fifth of the worker's time. So what is alive is set aside (frozen) every
-so often, and only what came since is looked at. A socket that ends after it was set aside leaves a cycle (flask-sock
-makes a class for each connection), so after as many have ended as are held everything is looked at once.
+so often, and only what came since is looked at. What was set aside still goes when its last reference does; only
+a cycle that dies later stays, so everything is looked at once when there is more set aside than the
+sockets explain.
 """
 
 from __future__ import annotations
@@ -22,12 +23,14 @@ log = logging.getLogger(__name__)
 #: Python's own are (700, 10, 10): new objects before the youngest are looked at, and how many of those looks
 #: before older ones are.
 THRESHOLDS = (50_000, 5, 10)
-#: So many new sockets (a hundred objects each) are worth setting aside.
+#: So many new sockets (a hundred and twenty objects each) are worth setting aside.
 PORTION = 500
 #: Seconds after which it is done anyway.
 LONGEST = 60.0
-#: Ended sockets are not worth a look at everything before there are so many.
-FEWEST_ENDED = 1000
+#: Objects of a socket and its session, generously.
+OF_A_SOCKET = 200
+#: Objects set aside beyond what sockets explain that are worth a look at everything.
+SURPLUS = 200_000
 _STEP = 1.0
 #: Seconds that deserve a line in the log.
 _LONG = 0.25
@@ -36,40 +39,48 @@ _LONG = 0.25
 class Garbage:
     """The collector's timetable for one process; `keepalive` knows the sockets."""
 
-    def __init__(self, keepalive: KeepAlive, longest: float = LONGEST) -> None:
+    def __init__(self, keepalive: KeepAlive, surplus: int = SURPLUS) -> None:
         self._keepalive = keepalive
-        self._longest = longest
-        self._opened = self._ended = 0
-        self._at = 0.0
+        self._surplus = surplus
+        self._opened = 0
+        self._at = monotonic()
+        #: Objects set aside that were there without any socket.
+        self._base = 0
 
     def start(self) -> None:
         """Set aside all that is loaded, and keep to the timetable from now on, in a greenlet."""
         gc.set_threshold(*THRESHOLDS)
-        self._look(everything=True)
+        self._look(monotonic(), everything=True)
         gevent.spawn(self._walk)
 
     def _walk(self) -> None:
         while True:
             gevent.sleep(_STEP)
-            self.turn()
+            try:
+                self.turn(monotonic())
+            except Exception:  # the timetable must outlive whatever a destructor does
+                log.exception("the look for garbage failed")
 
-    def turn(self) -> None:
-        """Look for garbage, if it is time."""
-        sockets = self._keepalive
-        if sockets.ended - self._ended >= max(FEWEST_ENDED, len(sockets)):
-            self._look(everything=True)
-        elif sockets.opened - self._opened >= PORTION or monotonic() - self._at >= self._longest:
-            self._look(everything=False)
+    def turn(self, now: float) -> None:
+        """Look for garbage, if it is time; `now` in monotonic seconds."""
+        if now - self._at >= LONGEST:
+            self._look(now, everything=self._has_surplus())
+        elif self._keepalive.opened - self._opened >= PORTION:
+            self._look(now, everything=False)
 
-    def _look(self, *, everything: bool) -> None:
+    def _has_surplus(self) -> bool:
+        explained = self._base + OF_A_SOCKET * len(self._keepalive)
+        return gc.get_freeze_count() - explained > self._surplus
+
+    def _look(self, now: float, *, everything: bool) -> None:
+        self._opened, self._at = self._keepalive.opened, now
         began = monotonic()
         if everything:
             gc.unfreeze()
-            self._ended = self._keepalive.ended
         found = gc.collect()
         gc.freeze()
-        self._opened, self._at = self._keepalive.opened, monotonic()
-        took = self._at - began
-        log.log(
-            logging.INFO if took > _LONG else logging.DEBUG, "%d objects of garbage in %.3f s", found, took
-        )
+        if everything:
+            self._base = max(0, gc.get_freeze_count() - OF_A_SOCKET * len(self._keepalive))
+        took = monotonic() - began
+        level = logging.INFO if took > _LONG else logging.DEBUG
+        log.log(level, "%d objects of garbage in %.3f s%s", found, took, ", everything" if everything else "")

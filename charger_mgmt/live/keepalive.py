@@ -36,8 +36,8 @@ class KeepAlive:
         self._patience = max(patience, 2 * interval)
         self._write_deadline = write_deadline
         self._sockets: set[ChargerSocket] = set()
-        #: Sockets that were ever watched, and those of them that have ended.
-        self.opened = self.ended = 0
+        #: Sockets that were ever watched.
+        self.opened = 0
 
     def watch(self, socket: ChargerSocket) -> None:
         self._sockets.add(socket)
@@ -45,7 +45,6 @@ class KeepAlive:
 
     def forget(self, socket: ChargerSocket) -> None:
         self._sockets.discard(socket)
-        self.ended += 1
 
     def __len__(self) -> int:
         return len(self._sockets)

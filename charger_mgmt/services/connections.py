@@ -7,7 +7,7 @@ process or another.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 
 from sqlalchemy import Connection, select, update
@@ -104,14 +104,14 @@ def put_right(conn: Connection, process_id: str, now: datetime) -> int:
 
 
 def put_right_ours(
-    conn: Connection, process_id: str, held: Mapping[int, int], before: datetime, now: datetime
+    conn: Connection, process_id: str, held: Callable[[], Mapping[int, int]], before: datetime, now: datetime
 ) -> int:
     """After an outage: chargers shown as connected to this process that no socket of it stands for.
 
     When the database goes away during a commit nobody knows whether the connection in it was stored.
-    `held`: charger row id → generation of the sockets that there are. Only connections made `before` the
-    database returned are looked at; later ones may not have their socket registered yet. Flat
-    chargers share sockets and are left alone. Returns how many.
+    `held` tells charger row id → generation of the sockets that there are, and is asked after the rows are
+    read. Only connections made `before` the database returned are looked at; later ones may not have their
+    socket registered yet. Flat chargers share sockets and are left alone. Returns how many.
     """
     rows = conn.execute(
         select(_C.id, _C.generation).where(
@@ -121,7 +121,8 @@ def put_right_ours(
             _C.connected_since < before,
         )
     ).all()
-    ghosts = [row for row in rows if held.get(row.id) != row.generation]
+    sockets = held()
+    ghosts = [row for row in rows if sockets.get(row.id) != row.generation]
     for ghost in ghosts:
         conn.execute(
             update(Charger.__table__)

@@ -68,6 +68,8 @@ class SpeakingCharger:
         #: What came in and belonged to no open call: late answers, broken frames.
         self.unexpected: list[Any] = []
         self._stays_offline = False
+        #: How often it went offline by itself.
+        self._departures = 0
         self._turn = transport.primitives.RLock()
         self._turn_taken = False
         self._waiting: _Waiting | None = None
@@ -83,19 +85,21 @@ class SpeakingCharger:
         with self._holding_turn():
             if self.online:
                 return
-            # Before the line is read: the other side may end it at once, and that must be the last word.
-            self.online, self.closed_with = True, None
-            try:
-                self.transport.open(self)
-            except BaseException:
+            departures, self.closed_with = self._departures, None
+            self.transport.open(self)
+            if self._departures != departures:
+                self.transport.drop()
+                raise ConnectionLost("it went offline while it dialled")
+            self.online = True
+            if self.closed_with is not None:  # the other side has ended it already
                 self.online = False
-                raise
             self._stays_offline = False
             self.connections += 1
 
     def goes_offline(self, politely: bool = False) -> None:
         """Lose the connection (politely: with a close frame) and stay offline until `comes_back`."""
         self._stays_offline = True
+        self._departures += 1
         self.online = False
         if politely:
             self.transport.close()
@@ -114,8 +118,8 @@ class SpeakingCharger:
 
     def loses_connection(self, code: int, reason: str) -> None:
         """The other side ended the connection (called by the transport)."""
+        self.closed_with = (code, reason)  # before it is offline: see dials_in
         self.online = False
-        self.closed_with = (code, reason)
         self._abandons_call()
 
     def _abandons_call(self) -> None:

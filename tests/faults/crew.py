@@ -109,7 +109,7 @@ class Crew:
     def is_done(self) -> dict[str, Any]:
         """Wait for the fleet's end. The ledger."""
         try:
-            code = self._process.wait(timeout=self.options["drain_within"] + 20)
+            code = self._process.wait(timeout=self.options["drain_within"] + 40)
         except subprocess.TimeoutExpired:
             self._process.send_signal(signal.SIGUSR1)
             self.waits(

@@ -31,6 +31,10 @@ def test_chargers_clocks(scenario: Scenario, mariadb: MariaDB, clock: str) -> No
 FAKETIME = next(Path("/usr/lib").glob("*/faketime/libfaketime.so.1"), None)
 
 
+#: Seconds of silence after which a charger is Unavailable there.
+LIMIT = 5
+
+
 def test_the_servers_clock_jumps(scenario: Scenario, mariadb: MariaDB, tmp_path: Path) -> None:
     """Somebody sets the clock of the server's machine by hours, forward and back; then kill -9 as well.
 
@@ -46,21 +50,26 @@ def test_the_servers_clock_jumps(scenario: Scenario, mariadb: MariaDB, tmp_path:
         "FAKETIME_CACHE_DURATION": "1",
         "FAKETIME_DONT_FAKE_MONOTONIC": "1",
         "PYTHONPATH": str(Path(__file__).parent / "false_clock"),
+        # Chargers that talk every second or so would be judged at once if the jump counted as silence.
+        "HEARTBEAT_INTERVAL": "2",
+        "HEARTBEAT_TIMEOUT": str(LIMIT),
+        "SWEEP_INTERVAL": "0.5",
     }
     with started(url, **faked) as server:
         fleet = scenario.fleet(server.ocpp_url, chargers=100)
         fleet.is_at_work()
         for hours in (2, -3, scenario.chance.choice((-26, 26))):
             told.write_text(f"{hours:+d}h")
-            scenario.load(scenario.seconds / 4, scenario.seconds / 3)
+            scenario.load(LIMIT + 1, LIMIT + 2)
             fleet.is_at_work()
         assert farthest_receipt(url) > 1, "the server never saw another time"
         server.kill_worker()
         fleet.is_at_work()
         told.write_text("+0")
         scenario.load(1.5, 2)
-        silent = count(url, "SELECT COUNT(*) FROM chargers WHERE silent OR status = 'Unavailable'")
-        assert silent == 0, "chargers that talk all the time were taken for silent"
+        assert "chargers are silent" not in server.log(), (
+            "chargers that talk all the time were taken for silent"
+        )
         scenario.settle(url, fleet.comes_home())
         must_be_quiet(server)
 

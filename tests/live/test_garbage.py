@@ -1,4 +1,4 @@
-"""The collector's timetable: small portions, and everything once enough sockets have ended."""
+"""The collector's timetable: small portions, and everything once there is more than the sockets explain."""
 
 import gc
 import weakref
@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 import pytest
 
+from charger_mgmt.clock import monotonic
 from charger_mgmt.live import garbage
 from charger_mgmt.live.garbage import Garbage
 
@@ -13,10 +14,11 @@ from charger_mgmt.live.garbage import Garbage
 class Sockets:
     """What the timetable needs to know of the sockets."""
 
-    opened = ended = 0
+    opened = 0
+    held = 0
 
     def __len__(self) -> int:
-        return self.opened - self.ended
+        return self.held
 
 
 class Cycle:
@@ -44,52 +46,65 @@ def sockets() -> Sockets:
 
 @pytest.fixture
 def timetable(sockets: Sockets) -> Garbage:
-    return Garbage(sockets, longest=1e9)  # type: ignore[arg-type]
+    return Garbage(sockets)  # type: ignore[arg-type]
 
 
 def left_over() -> "weakref.ref[Cycle]":
     return weakref.ref(Cycle())
 
 
-def test_nothing_is_looked_at_before_its_time(timetable: Garbage) -> None:
-    cycle = left_over()
-    timetable.turn()
+def test_it_is_looked_once_a_minute(timetable: Garbage) -> None:
+    now, cycle = monotonic(), left_over()
+    timetable.turn(now + garbage.LONGEST - 1)
     assert cycle() is not None
-
-
-def test_a_portion_of_new_sockets_is_set_aside(timetable: Garbage, sockets: Sockets) -> None:
-    cycle, alive = left_over(), Cycle()
-    before = gc.get_freeze_count()
-    sockets.opened += garbage.PORTION
-    timetable.turn()
+    timetable.turn(now + garbage.LONGEST + 1)
     assert cycle() is None
-    assert gc.get_freeze_count() > before
-    assert alive not in gc.get_objects()
     again = left_over()
-    timetable.turn()
+    timetable.turn(now + garbage.LONGEST + 2)
+    assert again() is not None
+
+
+def test_a_portion_of_new_sockets_is_set_aside_at_once(timetable: Garbage, sockets: Sockets) -> None:
+    cycle, alive = left_over(), Cycle()
+    sockets.opened += garbage.PORTION
+    timetable.turn(monotonic())
+    assert cycle() is None
+    assert not any(one is alive for one in gc.get_objects()), "what lives is not looked at again"
+    again = left_over()
+    timetable.turn(monotonic())
     assert again() is not None, "the next look is due after another portion"
 
 
-def test_it_is_done_after_a_time_anyway(sockets: Sockets) -> None:
-    cycle = left_over()
-    Garbage(sockets).turn()  # type: ignore[arg-type]
-    assert cycle() is None
-
-
-def test_what_was_set_aside_and_died_is_freed_once_enough_sockets_have_ended(
-    timetable: Garbage, sockets: Sockets
-) -> None:
+def test_what_was_set_aside_and_died_in_a_cycle_goes_when_too_much_is_there(sockets: Sockets) -> None:
+    timetable = Garbage(sockets, surplus=1000)  # type: ignore[arg-type]
+    minute = monotonic()
+    gc.collect()
+    gc.freeze()
+    timetable._base = gc.get_freeze_count()
     alive = Cycle()
     cycle = weakref.ref(alive)
-    sockets.opened += 3 * garbage.FEWEST_ENDED
-    timetable.turn()
+    timetable.turn(minute := minute + 61)
     del alive
-    sockets.opened += garbage.PORTION
-    timetable.turn()
-    assert cycle() is not None, "it was set aside"
-    sockets.ended += garbage.FEWEST_ENDED
-    timetable.turn()
-    assert cycle() is not None, "more are held than have ended"
-    sockets.ended += garbage.FEWEST_ENDED
-    timetable.turn()
+    timetable.turn(minute := minute + 61)
+    assert cycle() is not None, "it was set aside, and there is no need to look at everything"
+    heap = [[] for _ in range(2000)]
+    timetable.turn(minute := minute + 61)
+    timetable.turn(minute := minute + 61)
     assert cycle() is None
+    assert len(heap) == 2000
+
+
+def test_the_objects_of_sockets_are_no_surplus(sockets: Sockets) -> None:
+    timetable = Garbage(sockets, surplus=1000)  # type: ignore[arg-type]
+    gc.collect()
+    gc.freeze()
+    timetable._base = gc.get_freeze_count()
+    sockets.held = 100
+    heap = [[] for _ in range(2000)]
+    alive = Cycle()
+    cycle = weakref.ref(alive)
+    timetable.turn(monotonic() + 61)
+    del alive
+    timetable.turn(monotonic() + 122)
+    assert cycle() is not None
+    assert len(heap) == 2000

@@ -116,8 +116,8 @@ def test_only_what_no_socket_stands_for_is_put_right_after_an_outage(central):
         conn.execute(earlier)
         later = table.update().where(Charger.identity == "NEWCOMER").values(connected_since=returned)
         conn.execute(later)
-        assert connections.put_right_ours(conn, "elsewhere", {}, returned, clock.now()) == 0
-        assert connections.put_right_ours(conn, "here", sockets, returned, clock.now()) == 1
+        assert connections.put_right_ours(conn, "elsewhere", dict, returned, clock.now()) == 0
+        assert connections.put_right_ours(conn, "here", lambda: sockets, returned, clock.now()) == 1
     shown = {row.identity: row.connected for row in central.rows(Charger)}
     assert shown == {"HELD": True, "GHOST": False, "NEWCOMER": True, "7": True}
 

@@ -2,7 +2,13 @@
 
 import pytest
 
-from charger_mgmt.simulate.transport import CallRefused, HandshakeRefused, NotAnswered, Offline
+from charger_mgmt.simulate.transport import (
+    CallRefused,
+    ConnectionLost,
+    HandshakeRefused,
+    NotAnswered,
+    Offline,
+)
 
 
 def test_a_session_offline_is_replayed_in_order_with_its_own_times(fake, central_system, clock):
@@ -188,3 +194,17 @@ def test_a_refused_handshake_leaves_it_offline(fake, central_system):
     with pytest.raises(HandshakeRefused):
         fake.dials_in()
     assert not fake.online
+
+
+def test_a_charger_that_goes_offline_while_it_dials_stays_offline(fake, central_system):
+    opens = central_system.open
+
+    def slowly(receiver):
+        opens(receiver)
+        fake.goes_offline()
+
+    central_system.open = slowly
+    with pytest.raises(ConnectionLost):
+        fake.dials_in()
+    assert not fake.online
+    assert central_system.charger is None

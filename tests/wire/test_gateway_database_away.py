@@ -21,7 +21,9 @@ START = {"connectorId": 1, "idTag": "A", "meterStart": 10, "timestamp": "2026-11
 
 @pytest.fixture
 def own(mariadb: MariaDB) -> Iterator[GunicornServer]:
-    with GunicornServer(mariadb.create_database(), {"AUTOMATIC_CALLS": "off"}) as server:
+    with GunicornServer(
+        mariadb.create_database(), {"AUTOMATIC_CALLS": "off", "COMMIT_TIMEOUT": "3"}
+    ) as server:
         yield server
 
 
@@ -72,5 +74,5 @@ def test_a_connection_whose_commit_was_in_doubt_is_not_shown_for_ever(
             busy.calls("StartTransaction", START)
         mariadb.start()
         wait_until(lambda: asked(own, "/ocpp/PROBE").status == 101, seconds=20, what="newcomers are let in")
-        wait_until(lambda: is_shown_connected(own, "GHOST") is False, seconds=10, what="the ghost is gone")
+        wait_until(lambda: is_shown_connected(own, "GHOST") is False, seconds=15, what="the ghost is gone")
         assert is_shown_connected(own, "QUIET") is True
