@@ -22,7 +22,7 @@ log = logging.getLogger(__name__)
 
 #: Python's own are (700, 10, 10): new objects before the youngest are looked at, and how many of those looks
 #: before older ones are.
-THRESHOLDS = (50_000, 5, 10)
+THRESHOLDS = (100_000, 50, 100)
 #: So many new sockets (a hundred and twenty objects each) are worth setting aside.
 PORTION = 500
 #: Seconds after which it is done anyway.

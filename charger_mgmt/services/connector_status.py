@@ -11,7 +11,7 @@ from typing import Any
 from sqlalchemy import Connection, select
 
 from ..domain import status as rules
-from ..store import bulk
+from ..store import bulk, watch
 from ..store.models import Charger, Connector, StatusChange
 
 _CHARGER = Charger.__table__.c
@@ -82,6 +82,8 @@ def _summarise(
 ) -> Iterable[dict[str, Any]]:
     """Write the summaries; returns the history rows of those that changed."""
     updates, changes = [], []
+    # On the database's clock, as the sweep that judges by it: ours may have been set.
+    seen = {"silent": False, "last_seen_at": watch.database_now(conn)} if spoken else {}
     for charger_id, charger in chargers.items():
         statuses = {number: row["status"] for number, row in current[charger_id].items()}
         reported = rules.summary(statuses)
@@ -93,9 +95,7 @@ def _summarise(
             "has_fault": rules.has_fault(statuses),
             "clock_skew_ms": skews.get(charger_id, charger.clock_skew_ms),
         }
-        if spoken:
-            changed |= {"silent": False, "last_seen_at": now}
-        updates.append(changed)
+        updates.append(changed | seen)
         if word != charger.status:
             changes.append(summary_change(charger_id, word, now))
     bulk.update(conn, Charger.__table__, updates)
