@@ -85,11 +85,7 @@ def disconnect(
     The payload of each message: {"generation", "reason"}.
     """
     for message in messages:
-        conn.execute(
-            update(Charger.__table__)
-            .where(_C.id == message.charger_id, _C.generation == message.payload["generation"])
-            .values(connected=False, disconnected_at=message.received_at, process_id=None)
-        )
+        _has_gone(conn, message.charger_id, message.payload["generation"], message.received_at)
     events.journal(conn, ((message, "Disconnected", message.payload) for message in messages))
     return [Reply({}) for _ in messages]
 
@@ -124,12 +120,17 @@ def put_right_ours(
     sockets = held()
     ghosts = [row for row in rows if sockets.get(row.id) != row.generation]
     for ghost in ghosts:
-        conn.execute(
-            update(Charger.__table__)
-            .where(_C.id == ghost.id, _C.generation == ghost.generation)
-            .values(connected=False, disconnected_at=now, process_id=None)
-        )
+        _has_gone(conn, ghost.id, ghost.generation, now)
     return len(ghosts)
+
+
+def _has_gone(conn: Connection, charger_id: int, generation: int, at: datetime) -> None:
+    """The connection of this generation has ended; nothing changes if a newer one owns the identity."""
+    conn.execute(
+        update(Charger.__table__)
+        .where(_C.id == charger_id, _C.generation == generation)
+        .values(connected=False, disconnected_at=at, process_id=None)
+    )
 
 
 def _lock(conn: Connection, identities: list[str]) -> dict:

@@ -19,7 +19,7 @@ from tests.support.server import GunicornServer
 from tests.wire.raw import BINARY, CLOSE, CONTINUATION, PING, PONG, TEXT, RawCharger, booted, frame
 
 from .conftest import SECONDS, SEED, must_be_quiet, started
-from .test_rude import LATENCY, MEMORY, memory
+from .test_rude import LATENCY, MEMORY, is_answered, memory
 
 pytestmark = [pytest.mark.wire, pytest.mark.mariadb]
 #: Sockets full of garbage; a soak opens many more.
@@ -93,16 +93,3 @@ def test_garbage_hurts_nobody_else(server: GunicornServer, bystander: RawCharger
 
     try_out()
     must_be_quiet(server)
-
-
-def is_answered(charger: RawCharger) -> None:
-    """A message from memory and one that is stored get their answers."""
-    status = {"connectorId": 1, "errorCode": "NoError", "status": "Available"}
-    for action, payload in (("Heartbeat", {}), ("StatusNotification", status)):
-        message_id = f"{action}-{time.monotonic()}"
-        charger.says(json.dumps([2, message_id, action, payload]))
-        while True:
-            answer = charger.hears_json()
-            if answer[0] != 2:  # a call of the system's own
-                assert (answer[0], answer[1]) == (3, message_id), answer
-                break

@@ -71,16 +71,24 @@ def watch(server: GunicornServer, before: int, end: float) -> tuple[list[float],
     with booted(server, "BYSTANDER") as bystander:
         while time.monotonic() < end:
             began = time.monotonic()
-            payload = {"connectorId": 1, "errorCode": "NoError", "status": "Available"}
-            for action, body in (("Heartbeat", {}), ("StatusNotification", payload)):
-                message_id = f"{action}{began}"
-                bystander.says(json.dumps([2, message_id, action, body]))
-                while bystander.hears_json()[1] != message_id:
-                    pass  # a call of the system's own
+            is_answered(bystander)
             delays.append(time.monotonic() - began)
             most = max(most, memory(server))
             time.sleep(0.02)
     return delays, most - before
+
+
+def is_answered(charger: RawCharger) -> None:
+    """A message from memory and one that is stored get their answers."""
+    status = {"connectorId": 1, "errorCode": "NoError", "status": "Available"}
+    for action, payload in (("Heartbeat", {}), ("StatusNotification", status)):
+        message_id = f"{action}-{time.monotonic()}"
+        charger.says(json.dumps([2, message_id, action, payload]))
+        while True:
+            answer = charger.hears_json()
+            if answer[0] != 2:  # a call of the system's own
+                assert (answer[0], answer[1]) == (3, message_id), answer
+                break
 
 
 def memory(server: GunicornServer) -> int:

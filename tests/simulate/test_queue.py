@@ -175,6 +175,7 @@ def test_a_refused_handshake_is_raised(fake, central_system):
     central_system.refuses_handshake = True
     with pytest.raises(HandshakeRefused):
         fake.boots()
+    assert not fake.online
 
 
 def test_a_connection_that_ends_as_it_begins_is_not_taken_for_one(fake, central_system):
@@ -187,13 +188,6 @@ def test_a_connection_that_ends_as_it_begins_is_not_taken_for_one(fake, central_
     assert fake.online
     fake.boots()
     assert fake.registration == "Accepted"
-
-
-def test_a_refused_handshake_leaves_it_offline(fake, central_system):
-    central_system.refuses_handshake = True
-    with pytest.raises(HandshakeRefused):
-        fake.dials_in()
-    assert not fake.online
 
 
 def test_a_charger_that_goes_offline_while_it_dials_stays_offline(fake, central_system):
