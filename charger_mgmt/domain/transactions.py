@@ -73,14 +73,19 @@ def milliwatt_hours(watt_hours: Decimal | int | str | None) -> int | None:
     """A reading in Wh as whole mWh; None when it is absent or beyond what can be stored."""
     if watt_hours is None:
         return None
+    if type(watt_hours) is int:
+        return _storable(watt_hours * 1000)
     try:
         reading = Decimal(watt_hours)
     except (InvalidOperation, ValueError):
         return None
     if not reading.is_finite() or reading.adjusted() > 18:
         return None
-    scaled = int((reading * 1000).to_integral_value())
-    return scaled if abs(scaled) <= LARGEST_MWH else None
+    return _storable(int((reading * 1000).to_integral_value()))
+
+
+def _storable(mwh: int) -> int | None:
+    return mwh if abs(mwh) <= LARGEST_MWH else None
 
 
 def energy(
@@ -111,6 +116,8 @@ def join_flags(*groups: str | set[str]) -> str:
 
 def _plain(number: Decimal | int) -> str:
     """1500, 1500.0 and 1.5E3 are the same reading."""
+    if type(number) is int and abs(number) < 10**19:
+        return str(number)
     reading = Decimal(number)
     if not reading.is_finite() or abs(reading.adjusted()) > 18:
         return str(reading)

@@ -127,7 +127,6 @@ class _Sessions:
         self.by_id = transactions.by_ids(
             conn,
             (number for number in named if number and 0 < number <= transactions.LARGEST_ID),
-            transactions.METERED,
         )
         unnamed = {message.charger_id for message in messages if self._named(message) is None}
         self._open = transactions.open_sessions(conn, unnamed)

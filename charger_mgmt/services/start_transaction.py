@@ -245,10 +245,9 @@ def _link_remote_starts(conn: Connection, fresh: Sequence[_Start], now: datetime
 
 
 def _insert(conn: Connection, fresh: Sequence[_Start]) -> None:
-    bulk.insert(conn, Transaction.__table__, [_row(s) for s in fresh])
-    ids = transactions.ids_by_start_keys(conn, (s.key for s in fresh))
+    ids = transactions.add(conn, [_row(s) for s in fresh])
     for s in fresh:
-        s.transaction_id = ids[s.key, s.ordinal]
+        s.transaction_id = ids[s.key]
         if s.command_id is not None:
             conn.execute(
                 update(Command).where(Command.id == s.command_id).values(transaction_id=s.transaction_id)

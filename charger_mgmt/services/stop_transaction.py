@@ -56,10 +56,10 @@ def stop(
         if s.session is not None:
             changed = _conflict(s) if _is_ended(s) else _completed(s)
             if changed:
-                ended[s.session.id] = vars(s.session) | changed
+                ended.setdefault(s.session.id, {"id": s.session.id}).update(changed)
                 vars(s.session).update(changed)
         _collect_samples(s, rows)
-    bulk.update(conn, Transaction.__table__, [_columns(row) for row in ended.values()])
+    bulk.update(conn, Transaction.__table__, list(ended.values()))
     bulk.insert_new(conn, MeterValue.__table__, list(rows.values()))
     inbox.keep_orphans(conn, [s.message for s in stops if s.session is None])
     inbox.keep_unreadable(conn, [(s.message, s.session.id) for s in stops if s.session is not None])
@@ -94,6 +94,7 @@ def _find_sessions(conn: Connection, stops: Sequence[_Stop]) -> None:
                 for s in stops
                 if s.transaction_id is not None and 0 < s.transaction_id <= transactions.LARGEST_ID
             ),
+            transactions.STOPPED,
         )
     )
     by_session = {
@@ -149,7 +150,7 @@ def _reconcile(conn: Connection, s: _Stop, by_id: dict[int, Any]) -> Any:
     if len(fitting) != 1:
         return None
     s.reconciled = True
-    locked = _mutable(transactions.by_ids(conn, [fitting[0].id]))
+    locked = _mutable(transactions.by_ids(conn, [fitting[0].id], transactions.STOPPED))
     return by_id.setdefault(fitting[0].id, locked[fitting[0].id])
 
 
@@ -240,24 +241,6 @@ def _collect_samples(s: _Stop, rows: dict[bytes, dict[str, Any]]) -> None:
     for sample in samples.read(s.message.payload.get("transactionData")):
         row = sample_row(s.message, sample, connector_id, session_id)
         rows.setdefault(row["sample_key"], row)
-
-
-_WRITTEN = (
-    "id",
-    "status",
-    "stop_timestamp",
-    "stop_received_at",
-    "effective_end",
-    "meter_stop_mwh",
-    "energy_mwh",
-    "reason",
-    "stop_id_tag",
-    "flags",
-)
-
-
-def _columns(row: dict[str, Any]) -> dict[str, Any]:
-    return {name: row[name] for name in _WRITTEN}
 
 
 def _mutable(rows: dict[Any, AnyRow]) -> dict[Any, Any]:

@@ -43,9 +43,8 @@ def start_by_operator(
         if row.connector_id == connector:
             raise ChargerBusy(f"connector {connector} is in use by transaction {row.id}")
     start_key = key("session", charger.id, session_id)
-    bulk.insert(
+    ids = transactions.add(
         conn,
-        Transaction.__table__,
         [
             {
                 "charger_id": charger.id,
@@ -60,7 +59,7 @@ def start_by_operator(
         ],
     )
     flat_status.show(conn, [Outlet(charger.id, connector, now)], spoken=False)
-    return transactions.ids_by_start_keys(conn, [start_key])[start_key, 0]
+    return ids[start_key]
 
 
 def end_by_operator(conn: Connection, transaction_id: int, *, now: datetime) -> None:

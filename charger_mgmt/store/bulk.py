@@ -8,15 +8,26 @@ bytes, int, str, None; dict and list become JSON); they stand as literals in the
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Table, bindparam
+from sqlalchemy import ColumnElement, Connection, Dialect, Table, bindparam, false
+from sqlalchemy.types import UserDefinedType
 
 from .literals import LITERALS, json_text, moment_text, storable, storable_tree
 
-__all__ = ["among", "distinct", "insert", "insert_new", "storable", "storable_tree", "update", "upsert"]
+__all__ = [
+    "among",
+    "distinct",
+    "insert",
+    "insert_new",
+    "insert_returning",
+    "storable",
+    "storable_tree",
+    "update",
+    "upsert",
+]
 
 #: What goes into one statement: well below SQLite's limit of 32,766 parameters and, with the longest
 #: message on top, below MySQL's smallest max_allowed_packet.
@@ -27,6 +38,16 @@ MOST_CHARACTERS = 250_000
 def insert(conn: Connection, table: Table, rows: Sequence[Mapping[str, Any]]) -> None:
     """Insert the rows; every row must have the same columns."""
     _insert(conn, table, rows, "")
+
+
+def insert_returning(
+    conn: Connection, table: Table, rows: Sequence[Mapping[str, Any]], columns: Sequence[str]
+) -> list[tuple[Any, ...]]:
+    """Insert the rows and return these columns of them, in any order, as the driver reads them.
+
+    MySQL cannot: ask `conn.dialect.insert_returning` first.
+    """
+    return _insert(conn, table, rows, f" RETURNING {', '.join(columns)}")
 
 
 def insert_new(conn: Connection, table: Table, rows: Sequence[Mapping[str, Any]]) -> None:
@@ -79,21 +100,27 @@ def _update(
         statement.execute(f"UPDATE {table.name} SET {', '.join(cases)} WHERE id IN ({', '.join(ids)})")
 
 
-def _insert(conn: Connection, table: Table, rows: Sequence[Mapping[str, Any]], ending: str) -> None:
+def _insert(
+    conn: Connection, table: Table, rows: Sequence[Mapping[str, Any]], ending: str
+) -> list[tuple[Any, ...]]:
+    """Returns what the statements return: nothing, if their ending asks for nothing."""
+    returned: list[tuple[Any, ...]] = []
     if not rows:
-        return
+        return returned
     columns = list(rows[0])
     names = ", ".join(_quoted(conn, column) for column in columns)
+    beginning = f"INSERT INTO {table.name} ({names}) VALUES "
     statement, texts, size = _Statement(conn), [], 0
     for row in rows:
         text = f"({', '.join(statement.values([row[column] for column in columns]))})"
         texts.append(text)
         size += len(text)
         if size >= MOST_CHARACTERS or len(texts) * len(columns) >= MOST_VALUES - len(columns):
-            statement.execute(f"INSERT INTO {table.name} ({names}) VALUES {', '.join(texts)}{ending}")
+            returned += statement.execute(f"{beginning}{', '.join(texts)}{ending}")
             statement, texts, size = _Statement(conn), [], 0
     if texts:
-        statement.execute(f"INSERT INTO {table.name} ({names}) VALUES {', '.join(texts)}{ending}")
+        returned += statement.execute(f"{beginning}{', '.join(texts)}{ending}")
+    return returned
 
 
 class _Statement:
@@ -112,11 +139,13 @@ class _Statement:
         self._parameters += map(_plain, values)
         return ["?"] * len(values)
 
-    def execute(self, text: str) -> None:
+    def execute(self, text: str) -> Sequence[Any]:
+        """Execute it; the rows that it returns, if it returns any."""
         if self._parameters is None:
-            self._conn.exec_driver_sql(text, execution_options={"no_parameters": True})
+            result = self._conn.exec_driver_sql(text, execution_options={"no_parameters": True})
         else:
-            self._conn.exec_driver_sql(text, tuple(self._parameters))
+            result = self._conn.exec_driver_sql(text, tuple(self._parameters))
+        return result.all() if result.returns_rows else ()
 
 
 def _plain(value: Any) -> Any:
@@ -136,9 +165,28 @@ def _quoted(conn: Connection, name: str) -> str:
     return conn.dialect.identifier_preparer.quote(name)
 
 
-def among(column: ColumnElement[Any], values: Sequence[Any]) -> ColumnElement[bool]:
-    """`column IN values`; SQLAlchemy's `in_` would make an object of each of them first."""
-    return column.in_(bindparam(None, values, expanding=True))
+class _Written(UserDefinedType[str]):
+    """A piece of SQL that goes into the statement as it is; the statement is compiled once all the same."""
+
+    cache_ok = True
+
+    def literal_processor(self, dialect: Dialect) -> Callable[[str], str]:
+        return str
+
+
+_WRITTEN = _Written()
+
+
+def among(column: ColumnElement[Any], values: Sequence[int] | Sequence[bytes]) -> ColumnElement[bool]:
+    """`column IN values`, for whole numbers and bytes.
+
+    SQLAlchemy's `in_` makes an object and a parameter of each value, and PyMySQL a text of each parameter:
+    together they cost more than most of what is asked with them.
+    """
+    if not values:
+        return false()
+    written = ", ".join([LITERALS[type(value)](value) for value in values])
+    return column.bool_op("IN")(bindparam(None, f"({written})", _WRITTEN, literal_execute=True))
 
 
 def distinct(values: Iterable[Any]) -> list[Any]:

@@ -4,11 +4,18 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Mapping
+from datetime import datetime
 from typing import Any
 
+from pymysql.constants import FIELD_TYPE
+from pymysql.converters import conversions
 from pymysql.err import InterfaceError, OperationalError
 from sqlalchemy import Connection, Engine, create_engine, event
 from sqlalchemy.engine import make_url
+
+#: How PyMySQL reads what the server sends. Its own way with a time, a regular expression and seven
+#: conversions, takes twenty times as long; no `sql_mode` of ours lets a time be stored that is none.
+_CONVERSIONS = conversions | {FIELD_TYPE.DATETIME: datetime.fromisoformat}
 
 
 def options(settings: Mapping[str, Any]) -> dict[str, Any]:
@@ -27,6 +34,7 @@ def options(settings: Mapping[str, Any]) -> dict[str, Any]:
             "connect_timeout": min(5, timeout),
             "read_timeout": timeout,
             "write_timeout": timeout,
+            "conv": _CONVERSIONS,
             # Times are UTC, bad values are errors, on every server alike.
             "init_command": "SET SESSION time_zone='+00:00',"
             " sql_mode='STRICT_ALL_TABLES,NO_ZERO_DATE,NO_ZERO_IN_DATE,ERROR_FOR_DIVISION_BY_ZERO,"

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
 from sqlalchemy import Connection, select, tuple_
 
 from ..domain.transactions import IN_PROGRESS
+from . import bulk
 from .base import AnyRow
 from .bulk import among, distinct
 from .models import Command, Transaction
@@ -17,30 +18,24 @@ from .models import Command, Transaction
 LARGEST_ID = 2**31 - 1
 
 _T = Transaction.__table__.c
-_COLUMNS = (
+# Reading a column costs more than it seems, so each message reads what it needs.
+_RECOGNISED = (_T.id, _T.status, _T.id_tag_status, _T.start_key, _T.start_ordinal, _T.start_timestamp)
+_RUNNING = (
     _T.id,
     _T.charger_id,
     _T.connector_id,
-    _T.session_id,
-    _T.id_tag,
-    _T.id_tag_status,
     _T.status,
-    _T.start_key,
-    _T.start_ordinal,
-    _T.start_timestamp,
     _T.effective_start,
-    _T.stop_timestamp,
-    _T.stop_received_at,
-    _T.effective_end,
     _T.meter_start_mwh,
-    _T.meter_stop_mwh,
     _T.meter_last_mwh,
     _T.meter_last_at,
-    _T.energy_mwh,
-    _T.reason,
-    _T.stop_id_tag,
     _T.flags,
 )
+#: What MeterValues need of a session.
+METERED = (*_RUNNING, _T.effective_end, _T.energy_mwh)
+#: What StopTransaction needs of it.
+STOPPED = (*_RUNNING, _T.start_timestamp, _T.stop_timestamp, _T.meter_stop_mwh)
+_NAMED = (*dict.fromkeys((*_RECOGNISED, *STOPPED)), _T.session_id)
 
 
 def by_start_keys(conn: Connection, keys: Iterable[bytes]) -> dict[bytes, AnyRow]:
@@ -49,9 +44,20 @@ def by_start_keys(conn: Connection, keys: Iterable[bytes]) -> dict[bytes, AnyRow
     if not wanted:
         return {}
     rows = conn.execute(
-        select(*_COLUMNS).where(among(_T.start_key, wanted)).order_by(_T.start_key, _T.start_ordinal)
+        select(*_RECOGNISED).where(among(_T.start_key, wanted)).order_by(_T.start_key, _T.start_ordinal)
     )
     return {bytes(row.start_key): row for row in rows}
+
+
+def add(conn: Connection, rows: Sequence[Mapping[str, Any]]) -> dict[bytes, int]:
+    """Insert sessions, each with a start key of its own; their transactionIds by start key."""
+    table = Transaction.__table__
+    if conn.dialect.insert_returning:
+        returned = bulk.insert_returning(conn, table, rows, ("start_key", "id"))
+        return {bytes(key): transaction_id for key, transaction_id in returned}
+    bulk.insert(conn, table, rows)
+    ids = ids_by_start_keys(conn, (row["start_key"] for row in rows))
+    return {row["start_key"]: ids[row["start_key"], row.get("start_ordinal", 0)] for row in rows}
 
 
 def ids_by_start_keys(conn: Connection, keys: Iterable[bytes]) -> dict[tuple[bytes, int], int]:
@@ -69,30 +75,14 @@ def by_sessions(
     wanted = distinct(names)
     if not wanted:
         return {}
-    query = select(*_COLUMNS).where(tuple_(_T.charger_id, _T.session_id).in_(wanted)).order_by(_T.id)
+    query = select(*_NAMED).where(tuple_(_T.charger_id, _T.session_id).in_(wanted)).order_by(_T.id)
     found: dict[tuple[int, str], list[AnyRow]] = {}
     for row in conn.execute(query.with_for_update() if lock else query):
         found.setdefault((row.charger_id, row.session_id), []).append(row)
     return found
 
 
-#: What MeterValues need of a session; reading a column costs more than it seems.
-METERED = (
-    _T.id,
-    _T.charger_id,
-    _T.connector_id,
-    _T.status,
-    _T.effective_start,
-    _T.effective_end,
-    _T.meter_start_mwh,
-    _T.meter_last_mwh,
-    _T.meter_last_at,
-    _T.energy_mwh,
-    _T.flags,
-)
-
-
-def by_ids(conn: Connection, ids: Iterable[int], columns: Sequence[Any] = _COLUMNS) -> dict[int, AnyRow]:
+def by_ids(conn: Connection, ids: Iterable[int], columns: Sequence[Any] = METERED) -> dict[int, AnyRow]:
     """Sessions by transactionId, locked until the commit."""
     wanted = distinct(ids)
     if not wanted:
@@ -107,7 +97,7 @@ def open_sessions(conn: Connection, charger_ids: Iterable[int]) -> dict[int, lis
     wanted = distinct(charger_ids)
     if wanted:
         rows = conn.execute(
-            select(*_COLUMNS)
+            select(*METERED)
             .where(_T.status == IN_PROGRESS, among(_T.charger_id, wanted))
             .order_by(_T.id)
             .with_for_update()
@@ -120,7 +110,7 @@ def open_sessions(conn: Connection, charger_ids: Iterable[int]) -> dict[int, lis
 def latest_of(conn: Connection, charger_id: int, limit: int) -> Sequence[AnyRow]:
     """A charger's newest sessions by start."""
     return conn.execute(
-        select(*_COLUMNS)
+        select(*STOPPED, _T.id_tag)
         .where(_T.charger_id == charger_id)
         .order_by(_T.effective_start.desc(), _T.id.desc())
         .limit(limit)

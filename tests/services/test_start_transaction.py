@@ -39,6 +39,27 @@ def test_a_start_twice_in_one_batch_is_one_transaction(central):
     assert len(central.rows(Transaction)) == 1
 
 
+def test_many_starts_in_one_batch_have_each_its_own_transaction(central):
+    chargers = [central.charger(f"CP{number}") for number in range(40)]
+    answers = central.together(*(charger.start(ago(minutes=5)) for charger in reversed(chargers)))
+    owners = {row.id: row.charger_id for row in central.rows(Transaction)}
+    given = [owners[answer["transactionId"]] for answer in answers]
+    assert given == [charger.id for charger in reversed(chargers)]
+
+
+def test_a_database_that_returns_no_ids_is_asked_for_them(central, monkeypatch):
+    monkeypatch.setattr(central.engine.dialect, "insert_returning", False)  # as MySQL
+    at = "1970-01-01T00:01:00Z"  # the same start once more, after the end of the first, is another
+    charger, other = central.charger("CP1"), central.charger("CP2")
+    charger.stops(charger.starts(at)["transactionId"])
+    answers = central.together(charger.start(at), other.start(at))
+    rows = central.rows(Transaction)
+    assert [row.start_ordinal for row in rows] == [0, 1, 0]
+    owners = {row.id: (row.charger_id, row.status) for row in rows}
+    given = [owners[answer["transactionId"]] for answer in answers]
+    assert given == [(charger.id, "In Progress"), (other.id, "In Progress")]
+
+
 def test_a_replayed_start_is_not_concurrent_with_itself(central):
     central.knows_tag("CARD-9", max_active_transactions=1)
     charger = central.charger()

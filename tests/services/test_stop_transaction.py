@@ -53,6 +53,21 @@ def test_of_two_different_stops_the_first_counts_and_the_session_is_flagged(cent
     assert row.flags == "conflicting-stop"
 
 
+def test_two_different_stops_in_one_batch_end_the_session_as_one_after_the_other(central):
+    charger = central.charger()
+    started = charger.starts(ago(hours=2), meterStart=1000)["transactionId"]
+    other = central.charger("CP2")
+    also = other.starts(ago(hours=2), meterStart=1000)["transactionId"]
+    central.together(
+        charger.stop(started, ago(hours=1), meterStop=3000),
+        charger.stop(started, ago(minutes=1), meterStop=8000),
+        other.stop(also, ago(hours=1), meterStop=5000),
+    )
+    first, second = central.rows(Transaction)
+    assert (first.status, first.energy_mwh, first.flags) == ("Completed", 2_000_000, "conflicting-stop")
+    assert (second.status, second.energy_mwh, second.flags) == ("Completed", 4_000_000, "")
+
+
 @pytest.mark.parametrize("unknown", [4711, 0, -1, 2**40, None])
 def test_x_20_a_stop_of_an_unknown_session_is_answered_and_kept(central, unknown):
     charger = central.charger()

@@ -88,6 +88,29 @@ def test_objects_are_stored_as_json(conn):
     assert conn.scalar(select(ChargerEvent.detail)) == detail
 
 
+def test_rows_are_found_by_numbers_and_by_bytes(conn):
+    _keep(conn, ["a", "b", "c"])
+    keys = dict(conn.execute(select(Inbox.raw, Inbox.message_key)).all())
+    c = Inbox.__table__.c
+    for column, values in (
+        (c.message_key, [bytes(keys["a"]), bytes(keys["c"]), b"'); DROP--\\%\x00:x"]),
+        (c.id, [*conn.scalars(select(Inbox.id).where(Inbox.raw != "b")), -1, 2**63 - 1]),
+    ):
+        found = conn.scalars(select(Inbox.raw).where(bulk.among(column, values), Inbox.raw != "d"))
+        assert sorted(found) == ["a", "c"]
+        assert conn.scalars(select(Inbox.raw).where(bulk.among(column, []))).all() == []
+
+
+def test_inserted_rows_return_what_the_database_gave_them(conn):
+    if not conn.dialect.insert_returning:
+        pytest.skip("this server cannot")
+    rows = [{"identity": f"CP-{n:05}", "created_at": MOMENT, "name": "n" * 100} for n in range(4000)]
+    returned = bulk.insert_returning(conn, Charger.__table__, rows, ("identity", "id"))
+    stored = conn.execute(select(Charger.identity, Charger.id).where(Charger.name.is_not(None)))
+    assert sorted(map(tuple, returned)) == sorted(map(tuple, stored))
+    assert len(returned) == 4000
+
+
 def test_more_rows_than_fit_one_statement(conn):
     rows = [{"identity": f"CP-{n:05}", "created_at": MOMENT, "name": "n" * 200} for n in range(9000)]
     bulk.insert(conn, Charger.__table__, rows)
