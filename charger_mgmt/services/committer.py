@@ -12,7 +12,7 @@ import logging
 from collections import defaultdict
 from collections.abc import Callable, Sequence
 from dataclasses import replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import Engine
 
@@ -32,6 +32,9 @@ from . import (
     stop_transaction,
 )
 from .inbound import BatchService, ChargerMessage, Reply, Settings
+
+if TYPE_CHECKING:
+    from gevent.hub import Waiter
 
 log = logging.getLogger(__name__)
 
@@ -119,12 +122,13 @@ class Committer:
         While we are busy nothing is dropped: the sender's socket is not read, TCP pushes back. Should
         the database go away meanwhile, everything that waits is released at once.
         """
-        from gevent.event import AsyncResult
+        from gevent.hub import Waiter
 
-        ticket = _Ticket(message, AsyncResult())
+        waiter = Waiter()
+        ticket = _Ticket(message, waiter)
         try:
             self._queue.put(ticket)
-            ticket.result.wait()  # a committer's timer ends it: one for each batch, not for each message
+            waiter.get()  # a committer's timer ends it: one for each batch, not for each message
         except BaseException:
             ticket.abandoned = True
             raise
@@ -152,7 +156,7 @@ class Committer:
     def _give_up(batch: Sequence[_Ticket]) -> None:
         """The commit takes too long: nobody waits for the answers any more."""
         for ticket in batch:
-            if not ticket.result.ready():
+            if not ticket.answered:
                 ticket.abandoned = True
                 ticket.fail(DatabaseAway("the database did not commit in time"))
 
@@ -216,13 +220,10 @@ class Committer:
     def _undo(self, connect: ChargerMessage, reply: Reply) -> None:
         """Nobody waited for this connection any more: no socket stands behind its generation."""
         import gevent
-        from gevent.event import AsyncResult
 
         payload = {"generation": reply.payload["generation"], "reason": "gave up before it was admitted"}
         gone = replace(connect, action="Disconnect", payload=payload, received_at=clock.now())
-        gevent.spawn(
-            self._queue.put, _Ticket(gone, AsyncResult())
-        )  # as all in the queue: the timer looks at it
+        gevent.spawn(self._queue.put, _Ticket(gone))
 
     def _run(self, messages: Sequence[ChargerMessage], attempts: int) -> list[Reply]:
         """One database transaction for all; contention and a stale connection are tried again.
@@ -330,13 +331,13 @@ class Committer:
 
 
 class _Ticket:
-    """A message and the place where its answer appears."""
+    """A message and the place where its answer appears; `waiter`: a greenlet waits for it."""
 
-    __slots__ = ("abandoned", "error", "message", "reply", "result")
+    __slots__ = ("abandoned", "error", "message", "reply", "waiter")
 
-    def __init__(self, message: ChargerMessage, result: Any = None) -> None:
+    def __init__(self, message: ChargerMessage, waiter: Waiter | None = None) -> None:
         self.message = message
-        self.result = result
+        self.waiter = waiter
         self.reply: Reply | None = None
         self.error: Exception | None = None
         #: Nobody waits for the answer any more, so the message need not be stored.
@@ -344,13 +345,19 @@ class _Ticket:
 
     def set(self, reply: Reply) -> None:
         self.reply = reply
-        if self.result is not None:
-            self.result.set(True)
+        self._wake()
 
     def fail(self, error: Exception) -> None:
         self.error = error
-        if self.result is not None:
-            self.result.set(True)
+        self._wake()
+
+    @property
+    def answered(self) -> bool:
+        return self.reply is not None or self.error is not None
+
+    def _wake(self) -> None:
+        if self.waiter is not None:  # one greenlet at most: it needs no AsyncResult
+            self.waiter.hub.loop.run_callback(self.waiter.switch, None)
 
     def take(self) -> Reply:
         if self.error is not None:

@@ -245,7 +245,7 @@ def _collect_samples(s: _Stop, rows: dict[bytes, dict[str, Any]]) -> None:
 
 def _mutable(rows: dict[Any, AnyRow]) -> dict[Any, Any]:
     """Sessions that a second stop in the same batch sees as the first one left them."""
-    return {name: SimpleNamespace(**dict(zip(row._fields, row, strict=True))) for name, row in rows.items()}
+    return {name: SimpleNamespace(**row._mapping) for name, row in rows.items()}
 
 
 def _replies(conn: Connection, stops: Sequence[_Stop], now: datetime, settings: Settings) -> list[Reply]:
