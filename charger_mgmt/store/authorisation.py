@@ -38,6 +38,7 @@ def find_tags(conn: Connection, id_tags: Iterable[str], *, starting: bool) -> di
         )
         .outerjoin(Command, Command.id == Tag.command_id)
         .outerjoin(Transaction, Transaction.id == Command.transaction_id)
+        # Chargers' texts are always parameters, never part of the statement as `bulk.among` makes it.
         .where(Tag.id_tag_key.in_(bindparam(None, keys, expanding=True)))
     )
     known: dict[str, TagRecord] = {}
