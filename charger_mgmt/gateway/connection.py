@@ -113,9 +113,13 @@ def serve(
     """Serve an OCPP-J charger until its socket ends. Never raises."""
 
     def handle(session: Session, call: CallReceived) -> None:
-        answer = dispatch.answer(central, session, call)
-        if answer.text is not None and session.send(answer.text):
-            follow_ups.schedule(session, call.action, answer.follow_ups)
+        def deliver(answer: dispatch.Answer) -> None:
+            def then() -> None:
+                follow_ups.schedule(session, call.action, answer.follow_ups)
+
+            session.answer(call, answer.text, then)
+
+        dispatch.begin(central, session, call, deliver)
 
     try:
         opened = connections.opened(identity, OCPP16)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable
-from typing import TYPE_CHECKING, NamedTuple, TypeAlias
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from .. import clock
 from ..errors import DatabaseAway
@@ -14,7 +14,7 @@ from ..ocpp.actions import NEVER_REFUSED
 from ..ocpp.conversation import CallReceived
 from ..ocpp.conversation import Reply as Send
 from ..ocpp.salvage import saved_call
-from ..services.committer import ProcessingFailed
+from ..services.committer import ProcessingFailed, Ticket
 from ..services.inbound import ChargerMessage, FollowUp, Reply
 from . import pacing
 
@@ -30,8 +30,6 @@ _ASK_FOR_BOOT = FollowUp(
     "TriggerMessage", {"requestedMessage": "BootNotification"}, "a session came before any boot"
 )
 
-Handler: TypeAlias = "Callable[[CentralSystem, Session, CallReceived, schemas.Checked], Reply]"
-
 
 class Answer(NamedTuple):
     """The frame to send (None: none, the socket has been dropped) and what to do after it."""
@@ -40,57 +38,55 @@ class Answer(NamedTuple):
     follow_ups: tuple[FollowUp, ...] = ()
 
 
-def handle(central: CentralSystem, session: Session, call: CallReceived) -> str | None:
-    """The text that answers a CALL; None: the database is away, so the socket was dropped instead."""
-    return answer(central, session, call).text
+def begin(
+    central: CentralSystem, session: Session, call: CallReceived, done: Callable[[Answer], None]
+) -> None:
+    """Handle one CALL: `done` gets its answer, at once or after the commit.
 
-
-def receive(central: CentralSystem, session: Session, text: str) -> str | None:
-    """One frame in, its answer out, for use without a socket; None: no answer is due."""
-    event = session.conversation.receive(text, clock.monotonic())
-    if isinstance(event, Send):
-        saved = saved_call(event, text)
-        return event.text if saved is None else handle(central, session, saved)
-    return handle(central, session, event) if isinstance(event, CallReceived) else None
+    Never waits and never raises: whatever goes wrong is logged, answered, and stays here.
+    """
+    central.last_seen.touch(session.charger_id)
+    action = call.action
+    try:
+        checked = schemas.check(action, call.payload)
+        violation = _violation(session, action, checked)
+        if violation is not None:
+            log.info("charger %s: %s refused: %s", session.identity, action[:64], violation.description)
+            answer = Answer(session.conversation.error(call, violation.code, violation.description))
+        elif action in FROM_MEMORY:
+            answer = Answer(session.conversation.result(call, FROM_MEMORY[action]()))
+        else:
+            message = _message(session, call, checked)
+            central.committer.begin(message, lambda ticket: done(_stored(central, session, call, ticket)))
+            return
+    except Exception as error:
+        answer = _failed(session, call, error)
+    done(answer)
 
 
 def answer(central: CentralSystem, session: Session, call: CallReceived) -> Answer:
-    """Handle one CALL. Never raises: whatever goes wrong is logged, answered, and stays here."""
-    central.last_seen.touch(session.charger_id)
-    conversation = session.conversation
-    try:
-        reply = _reply(central, session, call)
-        if isinstance(reply, schemas.Violation):
-            log.info("charger %s: %s refused: %s", session.identity, call.action[:64], reply.description)
-            return Answer(conversation.error(call, reply.code, reply.description))
-        return Answer(conversation.result(call, reply.payload), reply.follow_ups)
-    except DatabaseAway:
-        # Unanswered and without a close frame: the charger keeps the message and comes back.
-        session.drop("the database is away")
-        return Answer(None)
-    except ProcessingFailed:
-        return Answer(conversation.error(call, errors.INTERNAL_ERROR, "The message could not be processed."))
-    except Exception:
-        log.exception("charger %s: message %s (%s) failed", session.identity, call.id, call.action[:64])
-        return Answer(conversation.error(call, errors.INTERNAL_ERROR, "The message could not be processed."))
+    """Handle one CALL with a committer that has not been started: it stores at once."""
+    answers: list[Answer] = []
+    begin(central, session, call, answers.append)
+    return answers[0]
 
 
-def _reply(central: CentralSystem, session: Session, call: CallReceived) -> Reply | schemas.Violation:
-    action = call.action
-    checked = schemas.check(action, call.payload)
-    handler = HANDLERS.get(action)
-    if handler is None:
+def receive(central: CentralSystem, session: Session, text: str) -> str | None:
+    """One frame in, its answer out, for use without a socket (see `answer`); None: no answer is due."""
+    event = session.conversation.receive(text, clock.monotonic())
+    call = saved_call(event, text) if isinstance(event, Send) else event
+    if isinstance(call, CallReceived):
+        return answer(central, session, call).text
+    return event.text if isinstance(event, Send) else None
+
+
+def _violation(session: Session, action: str, checked: schemas.Checked) -> schemas.Violation | None:
+    """Why a call is not taken; None: it is."""
+    if action not in FROM_MEMORY and action not in STORED:
         return checked.violation or schemas.Violation(errors.NOT_SUPPORTED, f"{action} is not supported here")
     if not _may_speak(session, action):
         return schemas.Violation(errors.SECURITY_ERROR, f"{action} before the BootNotification was accepted")
-    if checked.violation is not None and action not in NEVER_REFUSED:
-        return checked.violation
-    reply = handler(central, session, call, checked)
-    if session.registration is None and not session.boot_asked:
-        # Only a message that carries money gets this far before any boot.
-        session.boot_asked = True
-        return Reply(reply.payload, (*reply.follow_ups, _ASK_FOR_BOOT))
-    return reply
+    return None if action in NEVER_REFUSED else checked.violation
 
 
 def _may_speak(session: Session, action: str) -> bool:
@@ -100,36 +96,63 @@ def _may_speak(session: Session, action: str) -> bool:
     return session.registration == PENDING and action in session.triggered
 
 
-def _store(central: CentralSystem, session: Session, call: CallReceived, checked: schemas.Checked) -> Reply:
-    return central.committer.submit(
-        ChargerMessage(
-            call.action,
-            session.charger_id,
-            session.identity,
-            checked.payload,
-            call.text,
-            str(call.id),
-            clock.now(),
-            checked.oddities + call.oddities,
+def _message(session: Session, call: CallReceived, checked: schemas.Checked) -> ChargerMessage:
+    return ChargerMessage(
+        call.action,
+        session.charger_id,
+        session.identity,
+        checked.payload,
+        call.text,
+        str(call.id),
+        clock.now(),
+        checked.oddities + call.oddities,
+    )
+
+
+def _stored(central: CentralSystem, session: Session, call: CallReceived, ticket: Ticket) -> Answer:
+    """The answer to a message that has been stored, or could not be."""
+    try:
+        reply = STORED[call.action](central, session, ticket.take())
+        follow_ups = reply.follow_ups
+        if session.registration is None and not session.boot_asked:
+            # Only a message that carries money gets this far before any boot.
+            session.boot_asked = True
+            follow_ups = (*follow_ups, _ASK_FOR_BOOT)
+        return Answer(session.conversation.result(call, reply.payload), follow_ups)
+    except Exception as error:
+        return _failed(session, call, error)
+
+
+def _failed(session: Session, call: CallReceived, error: Exception) -> Answer:
+    if isinstance(error, DatabaseAway):
+        # Unanswered and without a close frame: the charger keeps the message and comes back.
+        session.drop("the database is away")
+        return Answer(None)
+    if not isinstance(error, ProcessingFailed):
+        log.error(
+            "charger %s: message %s (%s) failed", session.identity, call.id, call.action[:64], exc_info=error
         )
+    return Answer(
+        session.conversation.error(call, errors.INTERNAL_ERROR, "The message could not be processed.")
     )
 
 
 _current_time: tuple[int, str] = (0, "")
 
 
-def _heartbeat(
-    central: CentralSystem, session: Session, call: CallReceived, checked: schemas.Checked
-) -> Reply:
+def _heartbeat() -> dict[str, Any]:
     global _current_time
     second = clock.second()
     if _current_time[0] != second:  # written once a second: thousands of chargers ask for it
         _current_time = second, timestamps.format(clock.now())
-    return Reply({"currentTime": _current_time[1]})
+    return {"currentTime": _current_time[1]}
 
 
-def _boot(central: CentralSystem, session: Session, call: CallReceived, checked: schemas.Checked) -> Reply:
-    reply = _store(central, session, call, checked)
+def _as_it_is(central: CentralSystem, session: Session, reply: Reply) -> Reply:
+    return reply
+
+
+def _booted(central: CentralSystem, session: Session, reply: Reply) -> Reply:
     session.registration = reply.payload["status"]
     session.status_reported = False
     returned_at = central.committer.returned_at
@@ -140,21 +163,24 @@ def _boot(central: CentralSystem, session: Session, call: CallReceived, checked:
     return reply
 
 
-def _status(central: CentralSystem, session: Session, call: CallReceived, checked: schemas.Checked) -> Reply:
+def _status_reported(central: CentralSystem, session: Session, reply: Reply) -> Reply:
     session.status_reported = True
-    return _store(central, session, call, checked)
+    return reply
 
 
-#: What chargers may send. Every entry but Heartbeat is a batch service in services/committer.py.
-HANDLERS: dict[str, Handler] = {
-    "Authorize": _store,
-    "BootNotification": _boot,
-    "DataTransfer": _store,
-    "DiagnosticsStatusNotification": _store,
-    "FirmwareStatusNotification": _store,
-    "Heartbeat": _heartbeat,
-    "MeterValues": _store,
-    "StartTransaction": _store,
-    "StatusNotification": _status,
-    "StopTransaction": _store,
+#: What chargers may send and get answered without a look at the database: the payload of the answer.
+FROM_MEMORY: dict[str, Callable[[], dict[str, Any]]] = {"Heartbeat": _heartbeat}
+
+#: What chargers may send and have stored, each a batch service in services/committer.py; and what the
+#: session makes of the reply once it is.
+STORED: dict[str, Callable[[CentralSystem, Session, Reply], Reply]] = {
+    "Authorize": _as_it_is,
+    "BootNotification": _booted,
+    "DataTransfer": _as_it_is,
+    "DiagnosticsStatusNotification": _as_it_is,
+    "FirmwareStatusNotification": _as_it_is,
+    "MeterValues": _as_it_is,
+    "StartTransaction": _as_it_is,
+    "StatusNotification": _status_reported,
+    "StopTransaction": _as_it_is,
 }

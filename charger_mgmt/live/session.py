@@ -1,9 +1,10 @@
 """A charger's OCPP-J session on one socket: both directions at once (OCPP-J section 4.1).
 
-The reader (the route's greenlet) never waits for a handler: an answer to a call of ours wakes its caller
-at once, while the charger's own calls go to a short queue that is worked off in order by a greenlet which
-is there only while there is work. When the queue is full the reader stops, TCP pushes back, and the deadline
-of our open call moves by the time we were not listening.
+The reader (the route's greenlet) never waits for an answer: one to a call of ours wakes its caller at once,
+while the charger's own calls go to a short queue. They are handled one at a time, in order; a handler does not
+wait either, whoever has the answer (the committer, after its commit) sends it and begins with the next call. When
+the queue is full the reader stops, TCP pushes back, and the deadline of our open call moves by the time we were
+not listening.
 """
 
 from __future__ import annotations
@@ -29,14 +30,11 @@ from ..ocpp.conversation import (
 )
 from ..ocpp.salvage import saved_call
 from . import frames
-from .crew import Crew
 from .last_seen import LastSeen
 from .socket import SocketClosed
 
 log = logging.getLogger(__name__)
 
-#: Works off the queues of all sessions.
-_crew = Crew()
 #: The charger's calls that wait for their handler before we stop reading.
 QUEUE_LIMIT = 64
 #: Characters in them before we stop reading: decoded, a long frame takes fifteen times its length.
@@ -50,7 +48,7 @@ _LATE_LIMIT = 16
 
 #: Gets the payload of a late CALLRESULT, or the error of a late CALLERROR; runs in its own greenlet.
 OnLate: TypeAlias = Callable[[dict[str, Any] | CallErrored], None]
-#: Handles one CALL: answers it through `session.send`. Never raises.
+#: Handles one CALL without waiting: `session.answer` is called for it, at once or later. Never raises.
 Handle: TypeAlias = "Callable[[Session, CallReceived], None]"
 
 
@@ -61,6 +59,7 @@ class Wire(Protocol):
     def is_open(self) -> bool: ...
     def receive(self) -> str | None: ...
     def send(self, text: str) -> None: ...
+    def begin_send(self, text: str) -> Callable[[], None] | None: ...
     def close(self, code: int = ..., reason: str = ...) -> None: ...
     def drop(self, why: str = ...) -> None: ...
 
@@ -118,8 +117,9 @@ class Session:
         self._malformed = 0
         self._queue: deque[CallReceived] = deque()
         self._queued_characters = 0
-        #: A greenlet is working off the queue.
-        self._at_work = False
+        #: The first call of the queue, from its handler's beginning until its answer is written.
+        self._in_hand: CallReceived | None = None
+        self._going_on = False
         self._room: Event | None = None
         self._stalled_since: float | None = None
         self._line: deque[_Turn] = deque()
@@ -159,36 +159,84 @@ class Session:
             self._take_nothing(event, text)
 
     def _take_call(self, call: CallReceived) -> None:
-        if call.action == "Heartbeat" and not self._queue:
-            self._run(call)  # answered from memory: waits for nothing
-            return
         self._queue.append(call)
         self._queued_characters += len(call.text)
-        if not self._at_work:
-            self._at_work = True
-            _crew.run(self._work)
+        if self._in_hand is None:
+            self._go_on()
         elif len(self._queue) >= QUEUE_LIMIT or self._queued_characters >= QUEUE_CHARACTERS:
             self._stall()
 
-    def _work(self) -> None:
-        """Handle what is queued, strictly in order, until the queue is empty."""
-        queue = self._queue
-        while queue:
-            self._run(queue[0])  # also when the socket has died: what was received is stored
-            self._queued_characters -= len(queue.popleft().text)
-            if self._room is not None and self._has_room():
-                self._room.set()
-        self._at_work = False
+    def _go_on(self) -> None:
+        """Handle what is queued, strictly in order, as far as it is answered at once.
+
+        Also when the socket has died: what was received is stored.
+        """
+        if self._going_on:  # further up on this stack
+            return
+        self._going_on = True
+        while self._queue and self._in_hand is None:
+            call = self._in_hand = self._queue[0]
+            try:
+                self._handle(self, call)
+            except Exception:
+                log.exception("charger %s: handling message %s failed", self.identity, call.id)
+                self._let_go(call)
+        self._going_on = False
+
+    def answer(self, call: CallReceived, text: str | None, then: Callable[[], None]) -> None:
+        """Send the answer to the call in hand and go on with the next. Never waits, never raises.
+
+        `text` None: it gets no answer. `then` is called once the answer is written, which another greenlet
+        sees to when the charger is slow to read.
+        """
+        try:
+            finish = None if text is None else self.socket.begin_send(text)
+        except Exception as error:
+            self._not_written(call, error)
+            return
+        if finish is not None:
+            gevent.spawn(self._finish_answer, call, finish, then)
+        elif text is None:
+            self._let_go(call)
+        else:
+            self._answered(call, then)
+
+    def _finish_answer(
+        self, call: CallReceived, finish: Callable[[], None], then: Callable[[], None]
+    ) -> None:
+        try:
+            finish()
+        except Exception as error:
+            self._not_written(call, error)
+        else:
+            self._answered(call, then)
+
+    def _not_written(self, call: CallReceived, error: Exception) -> None:
+        if not isinstance(error, SocketClosed):
+            log.error("charger %s: message %s could not be answered", self.identity, call.id, exc_info=error)
+            self.drop("internal error")
+        self._let_go(call)
+
+    def _answered(self, call: CallReceived, then: Callable[[], None]) -> None:
+        try:
+            then()
+        except Exception:
+            log.exception("charger %s: after the answer to message %s", self.identity, call.id)
+        self._let_go(call)
+
+    def _let_go(self, call: CallReceived) -> None:
+        """Nothing more is due for this call."""
+        if self._in_hand is not call:
+            return
+        self._in_hand = None
+        self._queued_characters -= len(self._queue.popleft().text)
+        if self._room is not None and self._has_room():
+            self._room.set()
+        self._go_on()
 
     def _has_room(self) -> bool:
         half_empty = self._queued_characters <= QUEUE_CHARACTERS // 2
         return not self._queue or (half_empty and len(self._queue) <= QUEUE_LIMIT // 2)
-
-    def _run(self, call: CallReceived) -> None:
-        try:
-            self._handle(self, call)
-        except Exception:
-            log.exception("charger %s: handling message %s failed", self.identity, call.id)
 
     def _stall(self) -> None:
         """Wait for room in the queue; nothing is read meanwhile."""

@@ -13,7 +13,8 @@ import logging
 import socket as _socket
 import struct
 from base64 import b64encode
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from functools import partial
 from hashlib import sha1
 from typing import TYPE_CHECKING, Any
 
@@ -45,7 +46,7 @@ class SocketClosed(Exception):
 
 
 class ChargerSocket:
-    """A WebSocket to a charger: `receive`, `send`, `close`, `drop`. For greenlets, not for threads.
+    """A WebSocket to a charger: `receive`, `send`, `begin_send`, `close`, `drop`. For greenlets, not for threads.
 
     flask-sock makes it from the WSGI environ (which sends the 101) and the keywords in
     `SOCK_SERVER_OPTIONS`; of its interface it uses `close()` and `mode`.
@@ -158,9 +159,18 @@ class ChargerSocket:
 
     def send(self, text: str) -> None:
         """Write one text message, whole. Raises SocketClosed, also when the peer would not read."""
+        if (finish := self.begin_send(text)) is not None:
+            finish()
+
+    def begin_send(self, text: str) -> Callable[[], None] | None:
+        """Write one text message without waiting. None: all of it is written.
+
+        Otherwise what is returned must be called, in a greenlet that may wait: it writes the rest. Both
+        raise SocketClosed.
+        """
         if self._closing:
             raise SocketClosed(self.why_closed)
-        self._write(frames.text_frame(text))
+        return self._begin(frames.text_frame(text))
 
     def close(self, code: int = frames.NORMAL, reason: str = "") -> None:
         """Close in order: our close frame; the reader ends when the peer answers or LINGER is over."""
@@ -193,36 +203,44 @@ class ChargerSocket:
         if isinstance(event, frames.Pong):
             self.answers_pings = True
         elif isinstance(event, frames.Ping):
-            if not self._closing:
-                self._write(frames.pong_frame(event.payload))
+            if not self._closing and (finish := self._begin(frames.pong_frame(event.payload))) is not None:
+                finish()
         else:
             if not self._closing and not self._lock.locked():
                 self._write_at_once(frames.close_frame(event.code))
             self._end(self.why_closed or f"closed by the charger: {event.code or ''} {event.reason}".rstrip())
 
-    def _write(self, data: bytes) -> None:
-        if not self._lock.locked():
-            # Nearly always there is room for it: no lock is needed where nothing can come between.
-            try:
-                data = data[self._sock.send(data, timeout=0.0) :]
-            except BlockingIOError:
-                pass
-            except OSError as error:
-                self._end(f"the connection broke: {error}")
-                raise SocketClosed(self.why_closed) from None
-            if not data:
-                return
-        with self._lock:
+    def _begin(self, data: bytes) -> Callable[[], None] | None:
+        if self._lock.locked():
+            return partial(self._finish, data, has_turn=False)
+        # Nearly always there is room for it: no lock is needed where nothing can come between.
+        try:
+            data = data[self._sock.send(data, timeout=0.0) :]
+        except BlockingIOError:
+            pass
+        except OSError as error:
+            self._end(f"the connection broke: {error}")
+            raise SocketClosed(self.why_closed) from None
+        if not data:
+            return None
+        self._lock.acquire()  # it is free: nobody else may write before the rest is written
+        self.writing_since = monotonic()
+        return partial(self._finish, data, has_turn=True)
+
+    def _finish(self, data: bytes, has_turn: bool) -> None:
+        if not has_turn:
+            self._lock.acquire()
+            self.writing_since = monotonic()
+        try:
             if not self._open:
                 raise SocketClosed(self.why_closed)
-            self.writing_since = monotonic()
-            try:
-                self._sock.sendall(data)
-            except OSError as error:
-                self._end(f"the connection broke: {error}")
-                raise SocketClosed(self.why_closed) from None
-            finally:
-                self.writing_since = None
+            self._sock.sendall(data)
+        except OSError as error:
+            self._end(f"the connection broke: {error}")
+            raise SocketClosed(self.why_closed) from None
+        finally:
+            self.writing_since = None
+            self._lock.release()
 
     def _write_at_once(self, data: bytes) -> bool:
         """Write a small frame without waiting; False: there was no room for it (or the peer has gone)."""

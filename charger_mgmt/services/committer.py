@@ -12,7 +12,7 @@ import logging
 from collections import defaultdict
 from collections.abc import Callable, Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from sqlalchemy import Engine
 
@@ -32,9 +32,6 @@ from . import (
     stop_transaction,
 )
 from .inbound import BatchService, ChargerMessage, Reply, Settings
-
-if TYPE_CHECKING:
-    from gevent.hub import Waiter
 
 log = logging.getLogger(__name__)
 
@@ -98,41 +95,54 @@ class Committer:
         for _ in range(1 if one_writer else self._settings["COMMITTERS"]):
             gevent.spawn(self._work)
 
-    def submit(self, message: ChargerMessage) -> Reply:
-        """Store the message and return its answer once the commit has returned.
+    def begin(self, message: ChargerMessage, done: Callable[[Ticket], None]) -> None:
+        """Take the message and call `done` once, after its commit has returned or when there will be none.
 
-        Raises DatabaseAway when it was not, or may not have been, stored: the caller must not answer.
-        Raises ProcessingFailed for a poisonous message that is not about a transaction.
-        """
-        if not self.available:
-            raise DatabaseAway
-        if self._queue is None:
-            return self.submit_together([message])[0]
-        return self._wait_for(message)
+        Never waits. `done` runs in a committer's greenlet and must not wait either; should it raise, that is
+        logged. Not started, we store the message at once.
 
-    def submit_together(self, messages: Sequence[ChargerMessage]) -> list[Reply]:
-        """Store the messages as one batch, now; raises as `submit` does for the first that failed."""
-        tickets = [_Ticket(message) for message in messages]
-        self._commit(tickets)
-        return [ticket.take() for ticket in tickets]
-
-    def _wait_for(self, message: ChargerMessage) -> Reply:
-        """Wait for room in the queue and for a turn as long as it takes, for the commit COMMIT_TIMEOUT.
-
-        While we are busy nothing is dropped: the sender's socket is not read, TCP pushes back. Should
+        While we are busy nothing is dropped: the message waits for room in the queue and for its turn as long
+        as it takes, for the commit COMMIT_TIMEOUT; its sender's socket is not read, TCP pushes back. Should
         the database go away meanwhile, everything that waits is released at once.
         """
+        self._enter(Ticket(message, done))
+
+    def submit(self, message: ChargerMessage) -> Reply:
+        """Store the message and return its answer once the commit has returned; wait as `begin` says.
+
+        Raises what `Ticket.take` raises.
+        """
+        if self._queue is None:
+            return self.submit_together([message])[0]
         from gevent.hub import Waiter
 
         waiter = Waiter()
-        ticket = _Ticket(message, waiter)
+        ticket = Ticket(message, lambda _: waiter.hub.loop.run_callback(waiter.switch, None))
+        self._enter(ticket)
         try:
-            self._queue.put(ticket)
-            waiter.get()  # a committer's timer ends it: one for each batch, not for each message
+            waiter.get()
         except BaseException:
             ticket.abandoned = True
             raise
         return ticket.take()
+
+    def submit_together(self, messages: Sequence[ChargerMessage]) -> list[Reply]:
+        """Store the messages as one batch, now; raises as `submit` does for the first that failed."""
+        tickets = [Ticket(message) for message in messages]
+        self._commit(tickets)
+        return [ticket.take() for ticket in tickets]
+
+    def _enter(self, ticket: Ticket) -> None:
+        if not self.available:
+            ticket.fail(DatabaseAway())
+        elif self._queue is None:
+            self._commit([ticket])
+        elif self._queue.full():
+            import gevent
+
+            gevent.spawn(self._queue.put, ticket)
+        else:
+            self._queue.put_nowait(ticket)
 
     def _work(self) -> None:
         import gevent
@@ -153,14 +163,14 @@ class Committer:
                 timer.kill(block=False)
 
     @staticmethod
-    def _give_up(batch: Sequence[_Ticket]) -> None:
+    def _give_up(batch: Sequence[Ticket]) -> None:
         """The commit takes too long: nobody waits for the answers any more."""
         for ticket in batch:
             if not ticket.answered:
                 ticket.abandoned = True
                 ticket.fail(DatabaseAway("the database did not commit in time"))
 
-    def _commit(self, batch: Sequence[_Ticket]) -> None:
+    def _commit(self, batch: Sequence[Ticket]) -> None:
         """Store a batch; every ticket leaves with a reply or an error, unless nobody waits for it any more."""
         batch = [ticket for ticket in batch if not ticket.abandoned]
         if not batch:
@@ -179,7 +189,7 @@ class Committer:
         else:
             self._answer(batch, replies)
 
-    def _commit_one_by_one(self, batch: Sequence[_Ticket]) -> None:
+    def _commit_one_by_one(self, batch: Sequence[Ticket]) -> None:
         """Whoever meets a lock waits until his neighbours have been served; whose sender has left is left out."""
         contended = []
         for ticket in batch:
@@ -199,7 +209,7 @@ class Committer:
             if not ticket.abandoned:
                 self._commit([ticket])
 
-    def _fail(self, batch: Sequence[_Ticket], error: Exception) -> None:
+    def _fail(self, batch: Sequence[Ticket], error: Exception) -> None:
         """What an error means for those it concerns: a whole batch, if the database is away, or one message."""
         fault = classify(error)
         if fault is Fault.AWAY:
@@ -211,7 +221,7 @@ class Committer:
         else:
             self._set_aside(batch[0], error)
 
-    def _answer(self, batch: Sequence[_Ticket], replies: Sequence[Reply]) -> None:
+    def _answer(self, batch: Sequence[Ticket], replies: Sequence[Reply]) -> None:
         for ticket, reply in zip(batch, replies, strict=True):
             ticket.set(reply)
             if ticket.abandoned and ticket.message.action == "Connect":
@@ -223,7 +233,7 @@ class Committer:
 
         payload = {"generation": reply.payload["generation"], "reason": "gave up before it was admitted"}
         gone = replace(connect, action="Disconnect", payload=payload, received_at=clock.now())
-        gevent.spawn(self._queue.put, _Ticket(gone))
+        gevent.spawn(self._queue.put, Ticket(gone))
 
     def _run(self, messages: Sequence[ChargerMessage], attempts: int) -> list[Reply]:
         """One database transaction for all; contention and a stale connection are tried again.
@@ -264,7 +274,7 @@ class Committer:
                 replies[position] = reply
         return replies
 
-    def _set_aside(self, ticket: _Ticket, error: Exception) -> None:
+    def _set_aside(self, ticket: Ticket, error: Exception) -> None:
         """Keep a poisonous message whole in the inbox and answer it so that the charger moves on."""
         message = ticket.message
         log.error(
@@ -290,7 +300,7 @@ class Committer:
             ticket.set(reply)
 
     @staticmethod
-    def _release(batch: Sequence[_Ticket], error: Exception) -> None:
+    def _release(batch: Sequence[Ticket], error: Exception) -> None:
         for ticket in batch:
             ticket.fail(error)
 
@@ -330,40 +340,49 @@ class Committer:
             tell()
 
 
-class _Ticket:
-    """A message and the place where its answer appears; `waiter`: a greenlet waits for it."""
+class Ticket:
+    """A message and the place where its answer appears; `done` hears of it once."""
 
-    __slots__ = ("abandoned", "error", "message", "reply", "waiter")
+    __slots__ = ("_done", "abandoned", "error", "message", "reply")
 
-    def __init__(self, message: ChargerMessage, waiter: Waiter | None = None) -> None:
+    def __init__(self, message: ChargerMessage, done: Callable[[Ticket], None] | None = None) -> None:
         self.message = message
-        self.waiter = waiter
         self.reply: Reply | None = None
         self.error: Exception | None = None
         #: Nobody waits for the answer any more, so the message need not be stored.
         self.abandoned = False
-
-    def set(self, reply: Reply) -> None:
-        self.reply = reply
-        self._wake()
-
-    def fail(self, error: Exception) -> None:
-        self.error = error
-        self._wake()
+        self._done = done
 
     @property
     def answered(self) -> bool:
         return self.reply is not None or self.error is not None
 
-    def _wake(self) -> None:
-        if self.waiter is not None:  # one greenlet at most: it needs no AsyncResult
-            self.waiter.hub.loop.run_callback(self.waiter.switch, None)
+    def set(self, reply: Reply) -> None:
+        self.reply = reply
+        self._tell()
+
+    def fail(self, error: Exception) -> None:
+        self.error = error
+        self._tell()
 
     def take(self) -> Reply:
+        """The answer: the message is stored.
+
+        Raises DatabaseAway when it was not, or may not have been: the charger must not be answered.
+        Raises ProcessingFailed for a poisonous message that is not about a transaction.
+        """
         if self.error is not None:
             raise self.error.with_traceback(None)  # one error may serve a whole batch
         assert self.reply is not None
         return self.reply
+
+    def _tell(self) -> None:
+        done, self._done = self._done, None
+        if done is not None:
+            try:
+                done(self)
+            except Exception:  # a neighbour's trouble
+                log.exception("the answer to a message of charger %s got lost", self.message.identity)
 
 
 def _first_line(error: BaseException) -> str:

@@ -9,6 +9,7 @@ from typing import Any
 
 import gevent
 from gevent import socket as gevent_socket
+from gevent.event import Event
 from gevent.queue import Queue
 
 from charger_mgmt.live.keepalive import KeepAlive
@@ -64,6 +65,8 @@ class PipeSocket:
         self.is_open = True
         self.why_closed = ""
         self.closed_with: int | None = None
+        #: Set it to an Event, and what is sent without waiting is written when that is set.
+        self.slow: Event | None = None
         self._said: Queue = Queue()
 
     def says(self, text: str) -> None:
@@ -85,6 +88,11 @@ class PipeSocket:
         if not self.is_open:
             raise SocketClosed(self.why_closed)
         self.sent.append(text)
+
+    def begin_send(self, text: str) -> Callable[[], None] | None:
+        if self.slow is None:
+            return self.send(text)
+        return lambda: (self.slow.wait(), self.send(text))
 
     def close(self, code: int = 1000, reason: str = "") -> None:
         self.closed_with = code

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from typing import Any
 
 import gevent
@@ -18,12 +19,25 @@ from charger_mgmt.ocpp.conversation import CallReceived
 from .support import PipeSocket, until
 
 
+def depth() -> int:
+    """Frames on this greenlet's stack."""
+    frame, count = sys._getframe(), 0
+    while frame is not None:
+        frame, count = frame.f_back, count + 1
+    return count
+
+
 class Charger:
-    """A session with the charger's side of it; `gate` holds the handlers back while it is closed."""
+    """A session with the charger's side of it; while `gate` is closed no call but a Heartbeat is answered."""
 
     def __init__(self, *, timeouts_before_drop: int = 3) -> None:
         self.socket = PipeSocket()
         self.handled: list[str] = []
+        #: Answers of which the session says that they are written.
+        self.written = 0
+        #: Frames on the stack of each answer.
+        self.depths: list[int] = []
+        self.then_fails = False
         self.gate = Event()
         self.gate.set()
         self.last_seen = LastSeen()
@@ -43,12 +57,27 @@ class Charger:
         )
 
     def _handle(self, session: Session, call: CallReceived) -> None:
-        if call.action != "Heartbeat":
-            self.gate.wait()
         if call.action == "Explodes":
             raise RuntimeError("a defect")
+        if call.action == "Heartbeat" or self.gate.is_set():
+            self._answer(session, call)
+        else:
+            gevent.spawn(self._answer_later, session, call)
+
+    def _answer_later(self, session: Session, call: CallReceived) -> None:
+        self.gate.wait()
+        self._answer(session, call)
+
+    def _answer(self, session: Session, call: CallReceived) -> None:
         self.handled.append(str(call.id))
-        session.send(session.conversation.result(call, {}))
+        self.depths.append(depth())
+        text = None if call.action == "Silence" else session.conversation.result(call, {})
+        session.answer(call, text, self._then)
+
+    def _then(self) -> None:
+        self.written += 1
+        if self.then_fails:
+            raise RuntimeError("a defect")
 
     def says(self, *frame: Any) -> None:
         self.socket.says(json.dumps(frame))
@@ -244,6 +273,69 @@ def test_a_handler_that_fails_does_not_end_the_session(charger: Charger) -> None
     charger.calls("1", "Explodes")
     charger.calls("2")
     until(lambda: charger.handled == ["2"])
+
+
+def test_what_fails_after_an_answer_does_not_hold_up_the_next_call(charger: Charger) -> None:
+    charger.then_fails = True
+    charger.calls("1")
+    charger.calls("2")
+    until(lambda: charger.handled == ["1", "2"])
+
+
+def test_a_full_queue_that_is_answered_at_once_takes_no_more_of_the_stack(charger: Charger) -> None:
+    charger.gate.clear()
+    charger.calls("first")
+    for number in range(QUEUE_LIMIT - 2):
+        charger.calls(str(number), "Heartbeat")
+    until(lambda: charger.socket.unread == 0)
+    charger.gate.set()
+    until(lambda: len(charger.handled) == QUEUE_LIMIT - 1)
+    assert max(charger.depths) - min(charger.depths) < 10
+
+
+def test_the_next_call_waits_until_a_slow_charger_has_read_the_answer(charger: Charger) -> None:
+    charger.socket.slow = Event()
+    charger.calls("1")
+    charger.calls("2")
+    asked = charger.asked()
+    until(lambda: charger.heard)  # the reader does not wait for it
+    charger.says(3, "m1", {"status": "Accepted"})
+    assert asked.get(timeout=5) == {"status": "Accepted"}
+    assert (charger.handled, charger.written) == (["1"], 0)
+    charger.socket.slow.set()
+    until(lambda: charger.written == 2)
+    assert charger.handled == ["1", "2"]
+    assert [frame[1] for frame in charger.heard if frame[0] == 3] == ["1", "2"]
+
+
+def test_an_answer_that_fails_on_its_way_ends_the_socket_and_not_the_queue(charger: Charger) -> None:
+    def fails(_text: str) -> None:
+        raise UnicodeError("a defect")
+
+    charger.socket.begin_send = fails
+    charger.calls("1")
+    charger.calls("2")
+    until(lambda: charger.handled == ["1", "2"])
+    assert (charger.socket.is_open, charger.written) == (False, 0)
+
+
+def test_an_answer_that_cannot_be_written_any_more_lets_the_queue_go_on(charger: Charger) -> None:
+    charger.gate.clear()
+    for number in range(3):
+        charger.calls(str(number))
+    until(lambda: charger.socket.unread == 0)
+    charger.socket.ends()
+    charger.gate.set()
+    until(lambda: charger.handled == ["0", "1", "2"])  # what was received is stored
+    assert charger.written == 0
+
+
+def test_a_call_that_gets_no_answer_lets_the_queue_go_on(charger: Charger) -> None:
+    charger.calls("1", "Silence")
+    charger.calls("2")
+    until(lambda: charger.handled == ["1", "2"])
+    assert [frame[1] for frame in charger.heard] == ["2"]
+    assert charger.written == 1
 
 
 def test_malformed_frames_in_a_row_close_the_socket_with_1008(charger: Charger) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import socket as std_socket
 import struct
+from collections.abc import Callable
 
 import flask_sock
 import gevent
@@ -127,14 +128,12 @@ def test_a_compressed_frame_closes_with_1002_and_says_why(caplog: pytest.LogCapt
     assert "compressed" in caplog.text
 
 
-def test_large_messages_of_many_greenlets_arrive_whole() -> None:
-    ours, theirs = pair()
-    messages = [f"{number}:" + chr(65 + number) * 300_000 for number in range(8)]
-    writers = [gevent.spawn(ours.send, message) for message in messages]
+def received(theirs, count: int) -> list[str]:
+    """The next `count` text messages that arrive at the charger's end."""
     client = Connection(ConnectionType.CLIENT)
     arrived: list[str] = []
     parts = ""
-    while len(arrived) < len(messages):
+    while len(arrived) < count:
         client.receive_data(theirs.recv(65536))
         for event in client.events():
             assert isinstance(event, TextMessage)
@@ -142,8 +141,54 @@ def test_large_messages_of_many_greenlets_arrive_whole() -> None:
             if event.message_finished:
                 arrived.append(parts)
                 parts = ""
+    return arrived
+
+
+def fill(ours: ChargerSocket) -> tuple[list[str], Callable[[], None]]:
+    """Send without waiting until a message is torn: all that was sent, and what writes the rest."""
+    messages = []
+    while True:
+        messages.append(f"{len(messages)}:" + "x" * 50_000)
+        if (finish := ours.begin_send(messages[-1])) is not None:
+            return messages, finish
+
+
+def test_large_messages_of_many_greenlets_arrive_whole() -> None:
+    ours, theirs = pair()
+    messages = [f"{number}:" + chr(65 + number) * 300_000 for number in range(8)]
+    writers = [gevent.spawn(ours.send, message) for message in messages]
+    assert sorted(received(theirs, len(messages))) == sorted(messages)
     gevent.joinall(writers, timeout=5, raise_error=True)
-    assert sorted(arrived) == sorted(messages)
+
+
+def test_a_message_that_was_torn_is_finished_before_any_other_is_written() -> None:
+    ours, theirs = pair()
+    messages, finish = fill(ours)
+    assert ours.writing_since is not None
+    others = [ours.begin_send(f"after {number}") for number in range(2)]  # none of them waits
+    ours.ping()
+    writers = [gevent.spawn(other) for other in others]
+    gevent.sleep(0.01)  # they would come first, if they could
+    writers.append(gevent.spawn(finish))
+    assert received(theirs, len(messages) + 2) == [*messages, "after 0", "after 1"]
+    gevent.joinall(writers, timeout=5, raise_error=True)
+    assert ours.writing_since is None
+    ours.send("and on")
+    assert received(theirs, 1) == ["and on"]
+
+
+def test_what_was_begun_on_a_socket_that_ends_raises_and_holds_nobody_up() -> None:
+    ours, _theirs = pair()
+    _messages, finish = fill(ours)
+    second = ours.begin_send("another")
+    assert second is not None
+    ours.drop("gone")
+    for rest in (finish, second):
+        with pytest.raises(SocketClosed, match="gone"):
+            rest()
+    assert ours.writing_since is None
+    with pytest.raises(SocketClosed):
+        ours.begin_send("too late")
 
 
 def test_a_charger_that_does_not_read_is_dropped_and_its_writers_are_told() -> None:

@@ -64,6 +64,22 @@ def test_a_poisonous_message_harms_no_neighbour(running):
     assert running.row(Inbox).transaction_id == answers[0]["transactionId"]
 
 
+@pytest.mark.mariadb
+def test_whoever_fails_on_his_answer_harms_no_neighbour(running):
+    chargers = [running.charger(f"CP{n}") for n in range(20)]
+    told = []
+
+    def fails(ticket):
+        told.append(ticket)
+        raise RuntimeError("a defect")
+
+    for number, charger in enumerate(chargers):
+        running.committer.begin(charger.start(ago(hours=1)), told.append if number % 2 else fails)
+    wait_until(lambda: gevent.sleep(0.05) or len(told) == 20, seconds=20, what="all are told")
+    assert len({ticket.take().payload["transactionId"] for ticket in told}) == 20
+    assert chargers[0].starts(ago(minutes=1))["transactionId"]  # the committers live
+
+
 def test_a_poisonous_message_that_is_about_no_transaction_fails_alone_and_is_kept(central):
     charger = central.charger()
     with pytest.raises(ProcessingFailed):

@@ -53,6 +53,54 @@ def test_nothing_is_dropped_while_the_queue_is_full_and_the_database_slow(hurrie
     assert len(hurried.rows(Transaction)) == len(starts)
 
 
+def test_whoever_begins_never_waits_not_even_for_a_full_queue(hurried):
+    charger = hurried.charger()
+    becomes_slow(hurried, SLOW)
+    told = []
+    for hour in range(1, 9):
+        hurried.committer.begin(charger.start(ago(hours=hour)), told.append)
+    assert told == []  # and no other greenlet has run
+    wait_until(lambda: gevent.sleep(0.05) or len(told) == 8, seconds=30, what="all are told")
+    assert len({ticket.take().payload["transactionId"] for ticket in told}) == 8
+    assert len(hurried.rows(Transaction)) == 8
+
+
+def test_whoever_is_told_may_begin_again_at_once(hurried):
+    charger = hurried.charger()
+    told = []
+
+    def tell(ticket):
+        told.append(ticket)
+        if len(told) < 5:
+            hurried.committer.begin(charger.start(ago(hours=len(told) + 1)), tell)
+
+    hurried.committer.begin(charger.start(ago(hours=1)), tell)
+    wait_until(lambda: gevent.sleep(0.05) or len(told) == 5, seconds=30, what="all are told")
+    assert len(hurried.rows(Transaction)) == 5
+
+
+def test_a_commit_that_takes_too_long_is_told_once_as_away(hurried):
+    charger = hurried.charger()
+    becomes_slow(hurried, 2 * TIMEOUT, commits=1)
+    told = []
+    hurried.committer.begin(charger.start(ago(hours=1)), told.append)
+    wait_until(lambda: gevent.sleep(0.05) or told, seconds=10, what="it is told")
+    with pytest.raises(DatabaseAway):
+        told[0].take()
+    gevent.sleep(2 * TIMEOUT)  # and then the commit returns
+    assert len(hurried.rows(Transaction)) == 1
+    assert len(told) == 1
+
+
+def test_when_the_database_is_away_it_is_told_at_once(hurried):
+    start = hurried.charger().start(ago(hours=1))
+    hurried.committer.available = False
+    told = []
+    hurried.committer.begin(start, told.append)
+    with pytest.raises(DatabaseAway):
+        told[0].take()
+
+
 def test_a_commit_that_takes_too_long_is_not_answered(hurried):
     charger = hurried.charger()
     becomes_slow(hurried, 2 * TIMEOUT, commits=1)

@@ -47,6 +47,8 @@ class MemorySocket:
             raise SocketClosed(self.why_closed)
         self._deliver(text)
 
+    begin_send = send
+
     def close(self, code: int = 1000, reason: str = "") -> None:
         self._end(code, reason, f"closed by us: {code} {reason}")
 
