@@ -9,10 +9,10 @@ that is away leaves every message unanswered, so that the chargers keep their qu
 from __future__ import annotations
 
 import logging
-from collections import defaultdict
+from collections import defaultdict, deque
 from collections.abc import Callable, Sequence
 from dataclasses import replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import Engine
 
@@ -33,6 +33,9 @@ from . import (
 )
 from .inbound import BatchService, ChargerMessage, Reply, Settings
 
+if TYPE_CHECKING:
+    from gevent.hub import Waiter
+
 log = logging.getLogger(__name__)
 
 #: In the order in which one batch runs them. A charger's messages come one at a time, so the order
@@ -51,8 +54,6 @@ BATCH_SERVICES: dict[str, BatchService] = {
     "Disconnect": connections.disconnect,
 }
 
-#: Waiting messages beyond this make the senders wait: their sockets are not read, TCP pushes back.
-QUEUE_LIMIT = 10_000
 CONTENTION_ATTEMPTS = 5
 #: A connection that fails at once was stale; one that fails after this long is a database in trouble.
 STALE_SECONDS = 2.0
@@ -70,11 +71,14 @@ class ProcessingFailed(Exception):
 class Committer:
     """Stores chargers' messages. Without `start()` it works synchronously, a batch of one at a time."""
 
-    def __init__(self, engine: Engine, settings: Settings, queue_limit: int = QUEUE_LIMIT) -> None:
-        self._queue_limit = queue_limit
+    def __init__(self, engine: Engine, settings: Settings) -> None:
         self._engine = engine
         self._settings = settings
-        self._queue: Any = None
+        self._started = False
+        #: What no committer has taken yet: at most one message for each socket, whose next ones wait there.
+        self._waiting: deque[Ticket] = deque()
+        #: Committers with nothing to do.
+        self._idle: list[Waiter] = []
         self._prober: Any = None
         #: False while the database does not take commits: upgrades are refused meanwhile.
         self.available = True
@@ -88,9 +92,8 @@ class Committer:
     def start(self) -> None:
         """Begin to commit in the background; needs gevent."""
         import gevent
-        import gevent.queue
 
-        self._queue = gevent.queue.Queue(self._queue_limit)
+        self._started = True
         one_writer = self._engine.dialect.name == "sqlite"
         for _ in range(1 if one_writer else self._settings["COMMITTERS"]):
             gevent.spawn(self._work)
@@ -101,9 +104,9 @@ class Committer:
         Never waits. `done` runs in a committer's greenlet and must not wait either; should it raise, that is
         logged. Not started, we store the message at once.
 
-        While we are busy nothing is dropped: the message waits for room in the queue and for its turn as long
-        as it takes, for the commit COMMIT_TIMEOUT; its sender's socket is not read, TCP pushes back. Should
-        the database go away meanwhile, everything that waits is released at once.
+        While we are busy nothing is dropped: the message waits for its turn as long as it takes, for the commit
+        COMMIT_TIMEOUT. Its sender should begin with the next one when this one is done, and not read its
+        socket for much longer. Should the database go away meanwhile, all that waits is released at once.
         """
         self._enter(Ticket(message, done))
 
@@ -112,12 +115,12 @@ class Committer:
 
         Raises what `Ticket.take` raises.
         """
-        if self._queue is None:
+        if not self._started:
             return self.submit_together([message])[0]
         from gevent.hub import Waiter
 
         waiter = Waiter()
-        ticket = Ticket(message, lambda _: waiter.hub.loop.run_callback(waiter.switch, None))
+        ticket = Ticket(message, lambda _: _wake(waiter))
         self._enter(ticket)
         try:
             waiter.get()
@@ -135,24 +138,25 @@ class Committer:
     def _enter(self, ticket: Ticket) -> None:
         if not self.available:
             ticket.fail(DatabaseAway())
-        elif self._queue is None:
+        elif not self._started:
             self._commit([ticket])
-        elif self._queue.full():
-            import gevent
-
-            gevent.spawn(self._queue.put, ticket)
         else:
-            self._queue.put_nowait(ticket)
+            self._waiting.append(ticket)
+            if self._idle:
+                _wake(self._idle.pop())
 
     def _work(self) -> None:
         import gevent
+        from gevent.hub import Waiter
 
         size, limit = self._settings["BATCH_SIZE"], self._settings["COMMIT_TIMEOUT"]
-        queue = self._queue
+        waiting, waiter = self._waiting, Waiter()
         while True:
-            batch = [queue.get()]
-            while len(batch) < size and not queue.empty():
-                batch.append(queue.get_nowait())
+            while not waiting:
+                self._idle.append(waiter)
+                waiter.get()
+                waiter.clear()
+            batch = [waiting.popleft() for _ in range(min(size, len(waiting)))]
             timer = gevent.spawn_later(limit, self._give_up, batch)
             try:
                 self._commit(batch)
@@ -229,11 +233,8 @@ class Committer:
 
     def _undo(self, connect: ChargerMessage, reply: Reply) -> None:
         """Nobody waited for this connection any more: no socket stands behind its generation."""
-        import gevent
-
         payload = {"generation": reply.payload["generation"], "reason": "gave up before it was admitted"}
-        gone = replace(connect, action="Disconnect", payload=payload, received_at=clock.now())
-        gevent.spawn(self._queue.put, Ticket(gone))
+        self._enter(Ticket(replace(connect, action="Disconnect", payload=payload, received_at=clock.now())))
 
     def _run(self, messages: Sequence[ChargerMessage], attempts: int) -> list[Reply]:
         """One database transaction for all; contention and a stale connection are tried again.
@@ -309,11 +310,11 @@ class Committer:
         if self.available:
             self.available = False
             log.error("the database is away, chargers are turned away: %s", _first_line(error))
-        if self._queue is not None and not self._prober:
+        if self._started and not self._prober:
             import gevent
 
             self._prober = gevent.spawn(self._probe_until_back)
-        elif self._queue is None:
+        elif not self._started:
             self.available = True  # synchronous use: the next message finds out
 
     def _probe_until_back(self) -> None:
@@ -383,6 +384,11 @@ class Ticket:
                 done(self)
             except Exception:  # a neighbour's trouble
                 log.exception("the answer to a message of charger %s got lost", self.message.identity)
+
+
+def _wake(waiter: Waiter) -> None:
+    """Let its greenlet go on, in the loop's next turn."""
+    waiter.hub.loop.run_callback(waiter.switch, None)
 
 
 def _first_line(error: BaseException) -> str:

@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import replace
 
-from sqlalchemy import Connection, bindparam, func, select
+from sqlalchemy import Connection, func, select
 
 from ..domain import authorisation
 from ..domain.authorisation import TagRecord
 from ..domain.transactions import IN_PROGRESS
-from .bulk import distinct, storable
+from .bulk import among, distinct, storable
 from .models import Command, Tag, Transaction
 
 
@@ -38,8 +38,7 @@ def find_tags(conn: Connection, id_tags: Iterable[str], *, starting: bool) -> di
         )
         .outerjoin(Command, Command.id == Tag.command_id)
         .outerjoin(Transaction, Transaction.id == Command.transaction_id)
-        # Chargers' texts are always parameters, never part of the statement as `bulk.among` makes it.
-        .where(Tag.id_tag_key.in_(bindparam(None, keys, expanding=True)))
+        .where(among(Tag.__table__.c.id_tag_key, keys))
     )
     known: dict[str, TagRecord] = {}
     for row in rows:

@@ -165,28 +165,37 @@ def _quoted(conn: Connection, name: str) -> str:
     return conn.dialect.identifier_preparer.quote(name)
 
 
-class _Written(UserDefinedType[str]):
-    """A piece of SQL that goes into the statement as it is; the statement is compiled once all the same."""
+class _Listed(UserDefinedType[Sequence[Any]]):
+    """A list that is written into the statement when it is executed; it is compiled once for all lists."""
 
     cache_ok = True
 
-    def literal_processor(self, dialect: Dialect) -> Callable[[str], str]:
-        return str
+    def literal_processor(self, dialect: Dialect) -> Callable[[Sequence[Any]], str]:
+        text = _TEXT_OF_BYTES[dialect.name == "sqlite"]
+        written: dict[type, Callable[[Any], str]] = {
+            str: lambda value: text.format(value.encode().hex()),
+            int: LITERALS[int],
+            bytes: LITERALS[bytes],
+        }
+        return lambda values: f"({', '.join([written[type(value)](value) for value in values])})"
 
 
-_WRITTEN = _Written()
+_LISTED = _Listed()
+#: Text as its bytes, so that no quote and no percent sign in it means anything: for MySQL and for SQLite.
+_TEXT_OF_BYTES = ("_utf8mb4 x'{}'", "CAST(x'{}' AS TEXT)")
 
 
-def among(column: ColumnElement[Any], values: Sequence[int] | Sequence[bytes]) -> ColumnElement[bool]:
-    """`column IN values`, for whole numbers and bytes.
+def among(
+    column: ColumnElement[Any], values: Sequence[int] | Sequence[bytes] | Sequence[str]
+) -> ColumnElement[bool]:
+    """`column IN values`, for whole numbers, bytes and storable texts.
 
     SQLAlchemy's `in_` makes an object and a parameter of each value, and PyMySQL a text of each parameter:
     together they cost more than most of what is asked with them.
     """
     if not values:
         return false()
-    written = ", ".join([LITERALS[type(value)](value) for value in values])
-    return column.bool_op("IN")(bindparam(None, f"({written})", _WRITTEN, literal_execute=True))
+    return column.bool_op("IN")(bindparam(None, values, _LISTED, literal_execute=True))
 
 
 def distinct(values: Iterable[Any]) -> list[Any]:

@@ -10,7 +10,7 @@ from flask import Flask
 from sqlalchemy import Connection, select
 
 from charger_mgmt.store import bulk
-from charger_mgmt.store.models import Charger, ChargerEvent, Inbox
+from charger_mgmt.store.models import Charger, ChargerEvent, Inbox, Tag
 
 MOMENT = datetime(2026, 3, 29, 1, 59, 59, 987654, tzinfo=timezone(timedelta(hours=2)))
 TEXTS = [
@@ -99,6 +99,26 @@ def test_rows_are_found_by_numbers_and_by_bytes(conn):
         found = conn.scalars(select(Inbox.raw).where(bulk.among(column, values), Inbox.raw != "d"))
         assert sorted(found) == ["a", "c"]
         assert conn.scalars(select(Inbox.raw).where(bulk.among(column, []))).all() == []
+
+
+def test_rows_are_found_by_texts_whatever_stands_in_them(conn):
+    texts = [text for text in TEXTS if len(text) <= 20]
+    others = ["A", "x' OR '1'='1"]
+    bulk.insert(
+        conn,
+        Tag.__table__,
+        [
+            {"id_tag": text, "id_tag_key": text, "status": "Accepted", "created_at": MOMENT}
+            for text in [*texts, *others]
+        ],
+    )
+    column = Tag.__table__.c.id_tag_key
+    assert sorted(conn.scalars(select(column).where(bulk.among(column, [*texts, "a"])))) == sorted(texts)
+    for text in [*texts, *others]:
+        assert conn.scalars(select(column).where(bulk.among(column, [text]), Tag.status != "?")).all() == [
+            text
+        ]
+    assert conn.scalars(select(column).where(bulk.among(column, []))).all() == []
 
 
 def test_inserted_rows_return_what_the_database_gave_them(conn):
