@@ -245,7 +245,8 @@ def _collect_samples(s: _Stop, rows: dict[bytes, dict[str, Any]]) -> None:
 
 def _mutable(rows: dict[Any, AnyRow]) -> dict[Any, Any]:
     """Sessions that a second stop in the same batch sees as the first one left them."""
-    return {name: SimpleNamespace(**row._mapping) for name, row in rows.items()}
+    columns = next(iter(rows.values()))._fields if rows else ()
+    return {name: SimpleNamespace(**dict(zip(columns, row, strict=True))) for name, row in rows.items()}
 
 
 def _replies(conn: Connection, stops: Sequence[_Stop], now: datetime, settings: Settings) -> list[Reply]:

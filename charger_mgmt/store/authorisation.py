@@ -13,6 +13,24 @@ from ..domain.transactions import IN_PROGRESS
 from .bulk import among, distinct, storable
 from .models import Command, Tag, Transaction
 
+# Made once: to put a statement together costs as much as to execute it.
+_KNOWN = (
+    select(
+        Tag.id_tag_key,
+        Tag.id_tag,
+        Tag.status,
+        Tag.expiry_date,
+        Tag.parent_id_tag,
+        Tag.max_active_transactions,
+        Command.charger_id,
+        Command.transaction_id,
+        Transaction.status.label("session_status"),
+    )
+    .outerjoin(Command, Command.id == Tag.command_id)
+    .outerjoin(Transaction, Transaction.id == Command.transaction_id)
+    .where(among(Tag.__table__.c.id_tag_key, "keys"))
+)
+
 
 def find_tags(conn: Connection, id_tags: Iterable[str], *, starting: bool) -> dict[str, TagRecord]:
     """What is known of each tag, under the text by which it was asked for; unknown ones are absent.
@@ -24,22 +42,7 @@ def find_tags(conn: Connection, id_tags: Iterable[str], *, starting: bool) -> di
     keys = distinct(key for keys in asked.values() for key in keys)
     if not keys:
         return {}
-    rows = conn.execute(
-        select(
-            Tag.id_tag_key,
-            Tag.id_tag,
-            Tag.status,
-            Tag.expiry_date,
-            Tag.parent_id_tag,
-            Tag.max_active_transactions,
-            Command.charger_id,
-            Command.transaction_id,
-            Transaction.status.label("session_status"),
-        )
-        .outerjoin(Command, Command.id == Tag.command_id)
-        .outerjoin(Transaction, Transaction.id == Command.transaction_id)
-        .where(among(Tag.__table__.c.id_tag_key, keys))
-    )
+    rows = conn.execute(_KNOWN, {"keys": keys})
     known: dict[str, TagRecord] = {}
     for row in rows:
         used = row.transaction_id is not None

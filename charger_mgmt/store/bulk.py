@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Dialect, Table, bindparam, false
+from sqlalchemy import ColumnElement, Connection, Dialect, Table, bindparam
 from sqlalchemy.types import UserDefinedType
 
 from .literals import LITERALS, json_text, moment_text, storable, storable_tree
@@ -177,7 +177,7 @@ class _Listed(UserDefinedType[Sequence[Any]]):
             int: LITERALS[int],
             bytes: LITERALS[bytes],
         }
-        return lambda values: f"({', '.join([written[type(value)](value) for value in values])})"
+        return lambda values: f"({', '.join([written[type(value)](value) for value in values]) or 'NULL'})"
 
 
 _LISTED = _Listed()
@@ -185,17 +185,13 @@ _LISTED = _Listed()
 _TEXT_OF_BYTES = ("_utf8mb4 x'{}'", "CAST(x'{}' AS TEXT)")
 
 
-def among(
-    column: ColumnElement[Any], values: Sequence[int] | Sequence[bytes] | Sequence[str]
-) -> ColumnElement[bool]:
-    """`column IN values`, for whole numbers, bytes and storable texts.
+def among(column: ColumnElement[Any], name: str) -> ColumnElement[bool]:
+    """`column IN` the list that is given as parameter `name`: whole numbers, bytes or storable texts.
 
     SQLAlchemy's `in_` makes an object and a parameter of each value, and PyMySQL a text of each parameter:
     together they cost more than most of what is asked with them.
     """
-    if not values:
-        return false()
-    return column.bool_op("IN")(bindparam(None, values, _LISTED, literal_execute=True))
+    return column.bool_op("IN")(bindparam(name, type_=_LISTED, literal_execute=True))
 
 
 def distinct(values: Iterable[Any]) -> list[Any]:

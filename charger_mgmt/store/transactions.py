@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, select, tuple_
+from sqlalchemy import Connection, bindparam, select, tuple_
 
 from ..domain.transactions import IN_PROGRESS
 from . import bulk
@@ -37,15 +37,41 @@ METERED = (*_RUNNING, _T.effective_end, _T.energy_mwh)
 STOPPED = (*_RUNNING, _T.start_timestamp, _T.stop_timestamp, _T.meter_stop_mwh)
 _NAMED = (*dict.fromkeys((*_RECOGNISED, *STOPPED)), _T.session_id)
 
+# Made once: to put a statement together costs as much as to execute it.
+_BY_START_KEYS = (
+    select(*_RECOGNISED).where(among(_T.start_key, "keys")).order_by(_T.start_key, _T.start_ordinal)
+)
+_IDS_BY_START_KEYS = select(_T.start_key, _T.start_ordinal, _T.id).where(among(_T.start_key, "keys"))
+_BY_IDS = {
+    columns: select(*columns).where(among(_T.id, "ids")).order_by(_T.id).with_for_update()
+    for columns in (METERED, STOPPED)
+}
+_OPEN = (
+    select(*METERED)
+    .where(_T.status == IN_PROGRESS, among(_T.charger_id, "charger_ids"))
+    .order_by(_T.id)
+    .with_for_update()
+)
+_C = Command.__table__.c
+_REMOTE_STARTS = (
+    select(_C.id, _C.charger_id, _C.connector_id, _C.id_tag, _C.session_id)
+    .where(
+        among(_C.charger_id, "charger_ids"),
+        _C.action == "RemoteStartTransaction",
+        _C.transaction_id.is_(None),
+        _C.created_at >= bindparam("since"),
+        _C.state.not_in(("queued", "rejected", "error")),
+    )
+    .order_by(_C.id.desc())
+)
+
 
 def by_start_keys(conn: Connection, keys: Iterable[bytes]) -> dict[bytes, AnyRow]:
     """The newest session of each start key."""
     wanted = distinct(keys)
     if not wanted:
         return {}
-    rows = conn.execute(
-        select(*_RECOGNISED).where(among(_T.start_key, wanted)).order_by(_T.start_key, _T.start_ordinal)
-    )
+    rows = conn.execute(_BY_START_KEYS, {"keys": wanted})
     return {bytes(row.start_key): row for row in rows}
 
 
@@ -62,9 +88,7 @@ def add(conn: Connection, rows: Sequence[Mapping[str, Any]]) -> dict[bytes, int]
 
 def ids_by_start_keys(conn: Connection, keys: Iterable[bytes]) -> dict[tuple[bytes, int], int]:
     """transactionId by (start key, ordinal)."""
-    rows = conn.execute(
-        select(_T.start_key, _T.start_ordinal, _T.id).where(among(_T.start_key, distinct(keys)))
-    )
+    rows = conn.execute(_IDS_BY_START_KEYS, {"keys": distinct(keys)})
     return {(bytes(key), ordinal): transaction_id for key, ordinal, transaction_id in rows}
 
 
@@ -82,12 +106,12 @@ def by_sessions(
     return found
 
 
-def by_ids(conn: Connection, ids: Iterable[int], columns: Sequence[Any] = METERED) -> dict[int, AnyRow]:
-    """Sessions by transactionId, locked until the commit."""
+def by_ids(conn: Connection, ids: Iterable[int], columns: tuple[Any, ...] = METERED) -> dict[int, AnyRow]:
+    """Sessions by transactionId, locked until the commit; `columns`: METERED or STOPPED."""
     wanted = distinct(ids)
     if not wanted:
         return {}
-    rows = conn.execute(select(*columns).where(among(_T.id, wanted)).order_by(_T.id).with_for_update())
+    rows = conn.execute(_BY_IDS[columns], {"ids": wanted})
     return {row.id: row for row in rows}
 
 
@@ -96,13 +120,7 @@ def open_sessions(conn: Connection, charger_ids: Iterable[int]) -> dict[int, lis
     found: dict[int, list[AnyRow]] = {}
     wanted = distinct(charger_ids)
     if wanted:
-        rows = conn.execute(
-            select(*METERED)
-            .where(_T.status == IN_PROGRESS, among(_T.charger_id, wanted))
-            .order_by(_T.id)
-            .with_for_update()
-        )
-        for row in rows:
+        for row in conn.execute(_OPEN, {"charger_ids": wanted}):
             found.setdefault(row.charger_id, []).append(row)
     return found
 
@@ -119,15 +137,4 @@ def latest_of(conn: Connection, charger_id: int, limit: int) -> Sequence[AnyRow]
 
 def remote_starts(conn: Connection, charger_ids: Iterable[int], since: datetime) -> Sequence[AnyRow]:
     """Remote starts that may still cause a StartTransaction, newest first."""
-    c = Command.__table__.c
-    return conn.execute(
-        select(c.id, c.charger_id, c.connector_id, c.id_tag, c.session_id)
-        .where(
-            among(c.charger_id, distinct(charger_ids)),
-            c.action == "RemoteStartTransaction",
-            c.transaction_id.is_(None),
-            c.created_at >= since,
-            c.state.not_in(("queued", "rejected", "error")),
-        )
-        .order_by(c.id.desc())
-    ).all()
+    return conn.execute(_REMOTE_STARTS, {"charger_ids": distinct(charger_ids), "since": since}).all()
