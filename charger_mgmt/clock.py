@@ -7,6 +7,10 @@ Everything inside the system is UTC, aware, and cut to milliseconds: that is wha
 import time
 from datetime import UTC, datetime
 
+#: Seconds for `gevent.sleep`: let everybody else have a turn. After `sleep(0)` gevent looks at sockets and timers
+#: only when fifty greenlets have had theirs (or none is left).
+A_TURN = 1e-6
+
 
 def now() -> datetime:
     """The time of day: aware, UTC, whole milliseconds."""

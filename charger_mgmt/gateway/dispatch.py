@@ -52,16 +52,16 @@ def begin(
         violation = _violation(session, action, checked)
         if violation is not None:
             log.info("charger %s: %s refused: %s", session.identity, action[:64], violation.description)
-            answer = Answer(session.conversation.error(call, violation.code, violation.description))
+            reply = Answer(session.conversation.error(call, violation.code, violation.description))
         elif action in FROM_MEMORY:
-            answer = Answer(session.conversation.result(call, FROM_MEMORY[action]()))
+            reply = Answer(session.conversation.result(call, FROM_MEMORY[action]()))
         else:
             message = _message(session, call, checked)
             central.committer.begin(message, lambda ticket: done(_stored(central, session, call, ticket)))
             return
     except Exception as error:
-        answer = _failed(session, call, error)
-    done(answer)
+        reply = _failed(session, call, error)
+    done(reply)
 
 
 def answer(central: CentralSystem, session: Session, call: CallReceived) -> Answer:
@@ -124,17 +124,26 @@ def _stored(central: CentralSystem, session: Session, call: CallReceived, ticket
 
 
 def _failed(session: Session, call: CallReceived, error: Exception) -> Answer:
-    if isinstance(error, DatabaseAway):
-        # Unanswered and without a close frame: the charger keeps the message and comes back.
-        session.drop("the database is away")
+    """Never raises: a call that nobody answers would hold up all that come after it."""
+    try:
+        if isinstance(error, DatabaseAway):
+            # Unanswered and without a close frame: the charger keeps the message and comes back.
+            session.drop("the database is away")
+            return Answer(None)
+        if not isinstance(error, ProcessingFailed):
+            log.error(
+                "charger %s: message %s (%s) failed",
+                session.identity,
+                call.id,
+                call.action[:64],
+                exc_info=error,
+            )
+        description = "The message could not be processed."
+        return Answer(session.conversation.error(call, errors.INTERNAL_ERROR, description))
+    except Exception:
+        log.exception("charger %s: a message could not even be refused", session.identity)
+        session.drop("internal error")
         return Answer(None)
-    if not isinstance(error, ProcessingFailed):
-        log.error(
-            "charger %s: message %s (%s) failed", session.identity, call.id, call.action[:64], exc_info=error
-        )
-    return Answer(
-        session.conversation.error(call, errors.INTERNAL_ERROR, "The message could not be processed.")
-    )
 
 
 _current_time: tuple[int, str] = (0, "")

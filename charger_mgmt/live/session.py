@@ -1,10 +1,10 @@
 """A charger's OCPP-J session on one socket: both directions at once (OCPP-J section 4.1).
 
-The reader (the route's greenlet) never waits for an answer: one to a call of ours wakes its caller at once,
-while the charger's own calls go to a short queue. They are handled one at a time, in order; a handler does not
-wait either, whoever has the answer (the committer, after its commit) sends it and begins with the next call. When
-the queue is full the reader stops, TCP pushes back, and the deadline of our open call moves by the time we were
-not listening.
+The reader (the route's greenlet) never waits for an answer: one to a call of ours wakes its caller at
+once, while the charger's own calls go to a short queue. They are handled one at a time, in order; a handler
+does not wait either, whoever has the answer (the committer, after its commit) sends it and begins with the
+next call. When the queue is full the reader stops, TCP pushes back, and the deadline of our open call moves
+by the time we were not listening.
 """
 
 from __future__ import annotations
@@ -106,7 +106,7 @@ class Session:
         self.triggered: set[str] = set()
         #: A charger that has never booted was asked to.
         self.boot_asked = False
-        #: A StatusNotification has come since the last boot.
+        #: A StatusNotification has been stored since the last boot.
         self.status_reported = False
         #: No more calls can be made: the socket has ended.
         self.ended = False
@@ -118,17 +118,12 @@ class Session:
         self._queue: deque[CallReceived] = deque()
         self._queued_characters = 0
         #: The first call of the queue, from its handler's beginning until its answer is written.
-        self._in_hand: CallReceived | None = None
+        self._current: CallReceived | None = None
         self._going_on = False
         self._room: Event | None = None
         self._stalled_since: float | None = None
         self._line: deque[_Turn] = deque()
         self._late: OrderedDict[str, OnLate] = OrderedDict()
-
-    @property
-    def idle(self) -> bool:
-        """No call of the charger is waiting or being handled."""
-        return not self._queue
 
     # ── in ──────────────────────────────────────────────────────────────────────────────────────
 
@@ -161,7 +156,7 @@ class Session:
     def _take_call(self, call: CallReceived) -> None:
         self._queue.append(call)
         self._queued_characters += len(call.text)
-        if self._in_hand is None:
+        if self._current is None:
             self._go_on()
         elif len(self._queue) >= QUEUE_LIMIT or self._queued_characters >= QUEUE_CHARACTERS:
             self._stall()
@@ -174,17 +169,19 @@ class Session:
         if self._going_on:  # further up on this stack
             return
         self._going_on = True
-        while self._queue and self._in_hand is None:
-            call = self._in_hand = self._queue[0]
-            try:
-                self._handle(self, call)
-            except Exception:
-                log.exception("charger %s: handling message %s failed", self.identity, call.id)
-                self._let_go(call)
-        self._going_on = False
+        try:
+            while self._queue and self._current is None:
+                call = self._current = self._queue[0]
+                try:
+                    self._handle(self, call)
+                except Exception:
+                    log.exception("charger %s: handling message %s failed", self.identity, call.id)
+                    self._let_go(call)
+        finally:
+            self._going_on = False
 
     def answer(self, call: CallReceived, text: str | None, then: Callable[[], None]) -> None:
-        """Send the answer to the call in hand and go on with the next. Never waits, never raises.
+        """Send the answer to the current call and go on with the next. Never waits, never raises.
 
         `text` None: it gets no answer. `then` is called once the answer is written, which another greenlet
         sees to when the charger is slow to read.
@@ -226,9 +223,9 @@ class Session:
 
     def _let_go(self, call: CallReceived) -> None:
         """Nothing more is due for this call."""
-        if self._in_hand is not call:
+        if self._current is not call:
             return
-        self._in_hand = None
+        self._current = None
         self._queued_characters -= len(self._queue.popleft().text)
         if self._room is not None and self._has_room():
             self._room.set()

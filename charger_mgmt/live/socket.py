@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Any
 import gevent
 from gevent.lock import BoundedSemaphore
 
-from ..clock import monotonic
+from ..clock import A_TURN, monotonic
 from . import frames
 
 if TYPE_CHECKING:
@@ -46,7 +46,9 @@ class SocketClosed(Exception):
 
 
 class ChargerSocket:
-    """A WebSocket to a charger: `receive`, `send`, `begin_send`, `close`, `drop`. For greenlets, not for threads.
+    """A WebSocket to a charger: `receive`, `send`, `begin_send`, `close`, `drop`.
+
+    For greenlets, not for threads.
 
     flask-sock makes it from the WSGI environ (which sends the 101) and the keywords in
     `SOCK_SERVER_OPTIONS`; of its interface it uses `close()` and `mode`.
@@ -143,7 +145,7 @@ class ChargerSocket:
                     self._reader.feed(data)
                     self._receives += 1
                     if self._receives % _TURN == 0:
-                        gevent.sleep(0)
+                        gevent.sleep(A_TURN)
                 elif isinstance(event, str):
                     if not self._closing:
                         return event
@@ -212,7 +214,7 @@ class ChargerSocket:
 
     def _begin(self, data: bytes) -> Callable[[], None] | None:
         if self._lock.locked():
-            return partial(self._finish, data, has_turn=False)
+            return partial(self._write_in_turn, data)
         # Nearly always there is room for it: no lock is needed where nothing can come between.
         try:
             data = data[self._sock.send(data, timeout=0.0) :]
@@ -225,14 +227,17 @@ class ChargerSocket:
             return None
         self._lock.acquire()  # it is free: nobody else may write before the rest is written
         self.writing_since = monotonic()
-        return partial(self._finish, data, has_turn=True)
+        return partial(self._write_rest, data)
 
-    def _finish(self, data: bytes, has_turn: bool) -> None:
-        if not has_turn:
-            self._lock.acquire()
-            self.writing_since = monotonic()
+    def _write_in_turn(self, data: bytes) -> None:
+        self._lock.acquire()
+        self.writing_since = monotonic()
+        self._write_rest(data)
+
+    def _write_rest(self, data: bytes) -> None:
+        """Write it all and let the next writer have the lock, which is ours."""
         try:
-            if not self._open:
+            if self._closing:
                 raise SocketClosed(self.why_closed)
             self._sock.sendall(data)
         except OSError as error:
@@ -261,7 +266,7 @@ class ChargerSocket:
         with contextlib.suppress(OSError):
             self._sock.shutdown(_socket.SHUT_WR)
             while self._open and self._sock.recv(_RECEIVE_BYTES):
-                gevent.sleep(0)
+                gevent.sleep(A_TURN)
         self._end(self.why_closed)
 
     def _end(self, why: str) -> None:

@@ -75,7 +75,7 @@ class Committer:
         self._engine = engine
         self._settings = settings
         self._started = False
-        #: What no committer has taken yet: at most one message for each socket, whose next ones wait there.
+        #: What no committer has taken yet: at most one message of each session, whose next ones wait there.
         self._waiting: deque[Ticket] = deque()
         #: Committers with nothing to do.
         self._idle: list[Waiter] = []
@@ -101,12 +101,13 @@ class Committer:
     def begin(self, message: ChargerMessage, done: Callable[[Ticket], None]) -> None:
         """Take the message and call `done` once, after its commit has returned or when there will be none.
 
-        Never waits. `done` runs in a committer's greenlet and must not wait either; should it raise, that is
-        logged. Not started, we store the message at once.
+        Never waits. `done` must not wait either: it runs in a committer's greenlet or a timer's, or before
+        `begin` returns (the database is away; or we were not started and store the message at once). Should
+        it raise, that is logged.
 
-        While we are busy nothing is dropped: the message waits for its turn as long as it takes, for the commit
-        COMMIT_TIMEOUT. Its sender should begin with the next one when this one is done, and not read its
-        socket for much longer. Should the database go away meanwhile, all that waits is released at once.
+        While we are busy nothing is dropped: the message waits for its turn as long as it takes, for the
+        commit COMMIT_TIMEOUT. Its sender should begin with the next one when this one is done, and not read
+        its socket for much longer. Should the database go away meanwhile, all that waits is released at once.
         """
         self._enter(Ticket(message, done))
 
@@ -165,6 +166,9 @@ class Committer:
                 self._release(batch, DatabaseAway("internal failure"))
             finally:
                 timer.kill(block=False)
+            del batch, timer  # what is done must not be kept in memory
+            # SQLite never waits, and those whom we have answered may have filled the queue again.
+            gevent.sleep(clock.A_TURN)
 
     @staticmethod
     def _give_up(batch: Sequence[Ticket]) -> None:

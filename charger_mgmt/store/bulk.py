@@ -171,22 +171,21 @@ class _Listed(UserDefinedType[Sequence[Any]]):
     cache_ok = True
 
     def literal_processor(self, dialect: Dialect) -> Callable[[Sequence[Any]], str]:
-        text = _TEXT_OF_BYTES[dialect.name == "sqlite"]
-        written: dict[type, Callable[[Any], str]] = {
-            str: lambda value: text.format(value.encode().hex()),
+        # A text as its bytes: no quote and no percent sign in it means anything.
+        as_text = "CAST(x'{}' AS TEXT)" if dialect.name == "sqlite" else "_utf8mb4 x'{}'"
+        writers: dict[type, Callable[[Any], str]] = {
+            str: lambda text: as_text.format(text.encode().hex()),
             int: LITERALS[int],
             bytes: LITERALS[bytes],
         }
-        return lambda values: f"({', '.join([written[type(value)](value) for value in values]) or 'NULL'})"
+        return lambda values: f"({', '.join([writers[type(value)](value) for value in values]) or 'NULL'})"
 
 
 _LISTED = _Listed()
-#: Text as its bytes, so that no quote and no percent sign in it means anything: for MySQL and for SQLite.
-_TEXT_OF_BYTES = ("_utf8mb4 x'{}'", "CAST(x'{}' AS TEXT)")
 
 
 def among(column: ColumnElement[Any], name: str) -> ColumnElement[bool]:
-    """`column IN` the list that is given as parameter `name`: whole numbers, bytes or storable texts.
+    """`column IN` the list that is given as parameter `name`: int, bytes or storable str, nothing else.
 
     SQLAlchemy's `in_` makes an object and a parameter of each value, and PyMySQL a text of each parameter:
     together they cost more than most of what is asked with them.

@@ -79,6 +79,29 @@ def test_whoever_is_told_may_begin_again_at_once(hurried):
     assert len(hurried.rows(Transaction)) == 5
 
 
+def test_others_have_their_turn_while_whoever_is_told_begins_again_at_once(hurried):
+    """SQLite never waits for anything: without a pause the committer would go on for as long as it has work."""
+    charger = hurried.charger()
+    left, turns = [60], []
+
+    def tell(ticket):
+        if left[0]:
+            left[0] -= 1
+            hurried.committer.begin(charger.start(ago(minutes=1 + left[0])), tell)
+        else:
+            turns.append("the end")
+
+    def ticks():
+        while "the end" not in turns:
+            gevent.sleep(0.0001)
+            turns.append("a turn")
+
+    ticker = gevent.spawn(ticks)
+    hurried.committer.begin(charger.start(ago(hours=2)), tell)
+    ticker.join(timeout=30)
+    assert turns.count("a turn") > 30
+
+
 def test_a_commit_that_takes_too_long_is_told_once_as_away(hurried):
     charger = hurried.charger()
     becomes_slow(hurried, 2 * TIMEOUT, commits=1)

@@ -85,6 +85,17 @@ def test_every_call_is_a_sign_of_life(charger: Charger) -> None:
     assert charger.session.charger_id in charger.central.last_seen.take()
 
 
+def test_a_call_that_cannot_even_be_refused_ends_the_socket(charger: Charger, monkeypatch) -> None:
+    def fails(*_: Any) -> None:
+        raise RuntimeError("a defect")
+
+    charger.calls("BootNotification", BOOT)
+    monkeypatch.setattr(type(charger.session.conversation), "result", fails)
+    monkeypatch.setattr(type(charger.session.conversation), "error", fails)
+    assert charger.calls("StartTransaction", START) is None
+    assert not charger.socket.is_open
+
+
 def test_when_the_database_is_away_the_socket_is_dropped_without_an_answer(charger: Charger) -> None:
     charger.central.committer.available = False
     assert charger.calls("StartTransaction", START) is None
