@@ -54,10 +54,7 @@ BATCH_SERVICES: dict[str, BatchService] = {
     "Disconnect": connections.disconnect,
 }
 
-#: How often a batch is tried again when it meets somebody else's locks, and a single message.
-BATCH_ATTEMPTS, SINGLE_ATTEMPTS = 5, 20
-#: A batch that has met a lock after this long has waited for it.
-WAITED_SECONDS = 0.5
+CONTENTION_ATTEMPTS = 5
 #: A connection that fails at once was stale; one that fails after this long is a database in trouble.
 STALE_SECONDS = 2.0
 PROBE_SECONDS = 1.0
@@ -190,8 +187,7 @@ class Committer:
             self._release(batch, DatabaseAway())
             return
         try:
-            attempts = BATCH_ATTEMPTS if len(batch) > 1 else SINGLE_ATTEMPTS
-            replies = self._run([ticket.message for ticket in batch], attempts)
+            replies = self._run([ticket.message for ticket in batch], CONTENTION_ATTEMPTS)
         except Exception as error:
             if len(batch) > 1 and classify(error) is not Fault.AWAY:
                 log.info("a batch of %d goes one by one: %s", len(batch), _first_line(error))
@@ -258,11 +254,11 @@ class Committer:
                     return self._dispatch(conn, messages)
             except Exception as error:
                 fault = classify(error)
-                took = clock.monotonic() - began
-                stale = fault is Fault.AWAY and attempt == 1 and took < STALE_SECONDS
+                soon = clock.monotonic() - began < STALE_SECONDS
+                stale = fault is Fault.AWAY and attempt == 1 and soon
                 # The same session on another socket, committed a moment ago, is contention of a kind.
                 contended = (fault is Fault.CONTENTION or is_already_there(error)) and attempt < attempts
-                contended = contended and (took < WAITED_SECONDS or len(messages) == 1)
+                contended = contended and (soon or len(messages) == 1)
                 if not stale and not contended:
                     raise
 

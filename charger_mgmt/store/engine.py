@@ -18,8 +18,8 @@ from sqlalchemy.engine import make_url
 _CONVERSIONS = conversions | {FIELD_TYPE.DATETIME: datetime.fromisoformat}
 
 
-def options(settings: Mapping[str, Any], lock_seconds: int = 5) -> dict[str, Any]:
-    """Engine options for the configured database; as they are, for REST's connections."""
+def options(settings: Mapping[str, Any]) -> dict[str, Any]:
+    """Engine options for the configured database (REST's connections)."""
     if is_sqlite(settings):
         return {"connect_args": {"timeout": 10}}
     timeout = settings["DATABASE_TIMEOUT"]
@@ -38,7 +38,7 @@ def options(settings: Mapping[str, Any], lock_seconds: int = 5) -> dict[str, Any
             # Times are UTC, bad values are errors, on every server alike.
             "init_command": "SET SESSION time_zone='+00:00',"
             " sql_mode='STRICT_ALL_TABLES,NO_ZERO_DATE,NO_ZERO_IN_DATE,ERROR_FOR_DIVISION_BY_ZERO,"
-            f"NO_ENGINE_SUBSTITUTION', innodb_lock_wait_timeout={lock_seconds}",
+            "NO_ENGINE_SUBSTITUTION', innodb_lock_wait_timeout=5",
         },
     }
 
@@ -49,8 +49,7 @@ def is_sqlite(settings: Mapping[str, Any]) -> bool:
 
 def create(settings: Mapping[str, Any]) -> Engine:
     """The chargers' engine. Every transaction of it may write, so on SQLite it locks at its begin."""
-    # One locked row must not hold up a whole batch: the committer tries again, with fewer at a time.
-    chosen = options(settings, lock_seconds=1)
+    chosen = options(settings)
     if is_sqlite(settings):
         return create_engine(
             settings["SQLALCHEMY_DATABASE_URI"],
