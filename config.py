@@ -90,7 +90,7 @@ def load(environ: Mapping[str, str] | None = None) -> dict[str, Any]:
         "AUTOMATIC_CALLS": read.flag("AUTOMATIC_CALLS", True),
         #: How long after the boot answer the first automatic call goes out.
         "FOLLOW_UP_DELAY": read.number("FOLLOW_UP_DELAY", 1.0, least=0.0),
-        "COMMITTERS": read.whole("COMMITTERS", 3, least=1, most=16),
+        "COMMITTERS": read.whole("COMMITTERS", 2, least=1, most=16),
         "BATCH_SIZE": read.whole("BATCH_SIZE", 256, least=1, most=5000),
         #: How long a charger's message waits for its commit before the socket is dropped.
         "COMMIT_TIMEOUT": read.number("COMMIT_TIMEOUT", 20.0, least=0.1),

@@ -96,7 +96,7 @@ class Committer:
         self._started = True
         one_writer = self._engine.dialect.name == "sqlite"
         for _ in range(1 if one_writer else self._settings["COMMITTERS"]):
-            gevent.spawn(self._work)
+            gevent.spawn(self._work, one_writer)
 
     def begin(self, message: ChargerMessage, done: Callable[[Ticket], None]) -> None:
         """Take the message and call `done` once, after its commit has returned or when there will be none.
@@ -146,7 +146,7 @@ class Committer:
             if self._idle:
                 _wake(self._idle.pop())
 
-    def _work(self) -> None:
+    def _work(self, one_writer: bool) -> None:
         import gevent
         from gevent.hub import Waiter
 
@@ -167,8 +167,8 @@ class Committer:
             finally:
                 timer.kill(block=False)
             del batch, timer  # what is done must not be kept in memory
-            # SQLite never waits, and those whom we have answered may have filled the queue again.
-            gevent.sleep(clock.A_TURN)
+            if one_writer:  # SQLite never waits, and those whom we have answered may have more to say
+                gevent.sleep(clock.A_TURN)
 
     @staticmethod
     def _give_up(batch: Sequence[Ticket]) -> None:
