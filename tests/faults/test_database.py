@@ -137,8 +137,7 @@ def test_deadlock_storm(scenario: Scenario, mariadb: MariaDB) -> None:
         fleet.is_at_work()
         scenario.note(f"{during} answers in {scenario.seconds:.0f} s of the storm")
         scenario.settle(url, fleet.comes_home())
-        # Mostly hundreds; how many depends on who locks what, for five seconds at worst.
-        assert during > 50, "the storm brought everything to a standstill"
+        assert during > 200, "the storm brought everything to a standstill"
         must_be_quiet(server)
 
 
