@@ -51,6 +51,10 @@ class Charger(Base):
     booted_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
     #: Salted hash of the HTTP Basic password; None: the charger needs none.
     password_hash: Mapped[str | None] = mapped_column(String(255))
+    #: The one before, valid until one of the two is used: whether the charger took the new one is not known.
+    previous_password_hash: Mapped[str | None] = mapped_column(String(255))
+    #: Its messages are held to the letter of the specification; else what the meaning survives is taken.
+    strict: Mapped[bool] = mapped_column(Boolean, server_default=false())
     #: The charger may connect without offering a subprotocol (some makes do not).
     allow_missing_subprotocol: Mapped[bool] = mapped_column(Boolean, server_default=false())
     #: Calls that the system makes by itself (configuration, triggers) may be sent to it.
@@ -70,6 +74,8 @@ class Charger(Base):
     firmware_status_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
     diagnostics_status: Mapped[str | None] = mapped_column(String(32))
     diagnostics_status_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    #: NumberOfConnectors, when the charger last told its configuration.
+    number_of_connectors: Mapped[int | None] = mapped_column(Integer)
 
     # Where it stands.
     name: Mapped[str | None] = mapped_column(String(255))
@@ -86,6 +92,7 @@ class Charger(Base):
     process_id: Mapped[str | None] = mapped_column(String(36))
     connected_since: Mapped[datetime | None] = mapped_column(UtcDateTime)
     disconnected_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    disconnected_reason: Mapped[str | None] = mapped_column(String(255))
 
     # Status. `status` is the four-word summary that operators see; `reported_status` is the same
     # without regard to silence, so that it can return when the charger speaks again.
@@ -119,6 +126,10 @@ class Connector(Base):
     #: The charger's own time of the change, as far as it could be read.
     timestamp: Mapped[datetime | None] = mapped_column(UtcDateTime)
     received_at: Mapped[datetime] = mapped_column(UtcDateTime)
+    #: The charger's own word, where its error code is none of the specification's (`error_code`: OtherError).
+    reported_error_code: Mapped[str | None] = mapped_column(String(255))
+    #: Since when the charger is taken to have no such connector any more; a new report of it brings it back.
+    retired_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
 
 
 class StatusChange(Base):
@@ -136,6 +147,7 @@ class StatusChange(Base):
     vendor_error_code: Mapped[str | None] = mapped_column(String(255))
     timestamp: Mapped[datetime | None] = mapped_column(UtcDateTime)
     received_at: Mapped[datetime] = mapped_column(UtcDateTime)
+    reported_error_code: Mapped[str | None] = mapped_column(String(255))
 
     __table_args__ = (
         Index("ix_status_history_charger_id", "charger_id", "id"),
@@ -161,6 +173,25 @@ class ChargerEvent(Base):
         Index("ix_charger_events_charger_id", "charger_id", "id"),
         Index("ix_charger_events_received_at", "received_at"),
     )
+
+
+class ChargerOddity(Base):
+    """A way in which a charger departs from the specification, once for each kind and message."""
+
+    __tablename__ = "charger_oddities"
+
+    id: Mapped[int] = mapped_column(BigId, primary_key=True)
+    charger_id: Mapped[int] = mapped_column(ForeignKey("chargers.id"))
+    action: Mapped[str] = mapped_column(String(64))
+    #: One of the words of ocpp/oddities.py.
+    kind: Mapped[str] = mapped_column(String(64))
+    count: Mapped[int] = mapped_column(BigInteger)
+    first_at: Mapped[datetime] = mapped_column(UtcDateTime)
+    last_at: Mapped[datetime] = mapped_column(UtcDateTime)
+    #: The newest message of the kind, as it came.
+    last_raw: Mapped[str] = mapped_column(LongText)
+
+    __table_args__ = (UniqueConstraint("charger_id", "action", "kind"),)
 
 
 class Transaction(Base):
@@ -197,6 +228,8 @@ class Transaction(Base):
     #: The last energy register seen while the session ran.
     meter_last_mwh: Mapped[int | None] = mapped_column(BigInteger)
     meter_last_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    #: Which register that reading is of; None: the ordinary one (Outlet, no phase). See domain/samples.py.
+    meter_source: Mapped[str | None] = mapped_column(String(48))
     #: Energy delivered; None when it cannot be known. Never negative.
     energy_mwh: Mapped[int | None] = mapped_column(BigInteger)
 
@@ -206,6 +239,11 @@ class Transaction(Base):
     reservation_id: Mapped[int | None] = mapped_column(BigInteger)
     #: Whatever looked odd, space-separated; see domain/transactions.py.
     flags: Mapped[str] = mapped_column(String(255), server_default="")
+    #: When an Interrupted session was taken to be over; samples from later say that it was not.
+    interrupted_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    #: Why an operator closed it, and who.
+    close_reason: Mapped[str | None] = mapped_column(String(255))
+    closed_by: Mapped[str | None] = mapped_column(String(80))
 
     __table_args__ = (
         UniqueConstraint("start_key", "start_ordinal"),

@@ -45,8 +45,17 @@ def shape(conn: Connection) -> dict[str, Any]:
 
 
 def _parts(sql: str) -> list[str]:
-    """Columns and keys of a CREATE statement, one a line, whatever their order."""
-    return sorted(line.strip(" \t,") for line in sql.splitlines())
+    """Columns and keys of a CREATE statement, whatever their order, and what stands around them."""
+    beginning, _, rest = sql.partition("(")
+    inside, _, ending = rest.rpartition(")")
+    parts, depth = [""], 0
+    for character in inside:
+        depth += (character == "(") - (character == ")")
+        if character == "," and not depth:  # a column that was added later stands on no line of its own
+            parts.append("")
+        else:
+            parts[-1] += character
+    return sorted(" ".join(part.split()) for part in [beginning, *parts, ending])
 
 
 def test_upgrade_makes_every_table(bare_app: Flask) -> None:
@@ -128,7 +137,6 @@ def test_there_is_one_newest_migration() -> None:
         ("commands", ("charger_id", "id")),
         ("status_history", ("charger_id", "id")),
         ("charger_events", ("charger_id", "id")),
-        ("inbox", ("charger_id", "id")),
     ],
 )
 def test_every_list_has_its_index(app: Flask, table: str, columns: tuple[str, ...]) -> None:
