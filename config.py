@@ -64,6 +64,10 @@ def load(environ: Mapping[str, str] | None = None) -> dict[str, Any]:
         "MAX_CONTENT_LENGTH": read.whole("MAX_REQUEST_BYTES", 1 << 20, least=1024),
         "HOST": read.text("HOST", "127.0.0.1"),
         "PORT": read.whole("PORT", 8080, least=0, most=65535),
+        #: How far back a charger's clock is believed.
+        "CLOCKS_BELIEVED_FOR": timedelta(
+            days=round(365.25 * read.whole("BELIEVE_CLOCKS_YEARS", 5, least=1, most=20))
+        ),
         "LOG_LEVEL": read.choice("LOG_LEVEL", "INFO", ("DEBUG", "INFO", "WARNING", "ERROR")),
         #: One line for each REST request; health checks never.
         "ACCESS_LOG": read.flag("ACCESS_LOG", False),

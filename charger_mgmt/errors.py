@@ -7,6 +7,7 @@
     │   ├── ChargerOffline          no socket of this charger is open
     │   ├── ChargerBusy             the charger cannot do this now (faulted, unavailable, occupied)
     │   ├── CommandRefused          the charger said no
+    │   ├── TagRefused              the idTag may not charge; names the tag's status
     │   └── AmbiguousSession        a sessionId that fits several open transactions
     ├── CallFailed                  a call to a charger ended without a result
     │   ├── CallErrored             the charger answered CALLERROR
@@ -62,6 +63,14 @@ class ChargerBusy(Conflict):
 
 class CommandRefused(Conflict):
     """The charger refused."""
+
+
+class TagRefused(Conflict):
+    """The idTag may not charge here and now; `status` is what a charger would be told of it."""
+
+    def __init__(self, message: str, status: str) -> None:
+        super().__init__(message)
+        self.status = status
 
 
 class AmbiguousSession(Conflict):

@@ -32,6 +32,7 @@ STATUS: dict[type[Exception], tuple[int, str]] = {
     errors.ChargerOffline: (409, "charger-offline"),
     errors.ChargerBusy: (409, "charger-busy"),
     errors.CommandRefused: (409, "command-refused"),
+    errors.TagRefused: (409, "tag-refused"),
     errors.AmbiguousSession: (409, "ambiguous-session"),
     errors.CallErrored: (502, "charger-error"),
     errors.CallTimedOut: (504, "outcome-unknown"),
@@ -76,6 +77,8 @@ def _domain_error(error: Exception) -> Response:
     headers: dict[str, str] = {}
     if isinstance(error, errors.InvalidInput):
         members["errors"] = [{"field": field, "message": text} for field, text in error.errors.items()]
+    if isinstance(error, errors.TagRefused):
+        members["idTagStatus"] = error.status
     if isinstance(error, errors.ChargerManagementError) and error.command is not None:
         members["command"] = {"commandId": error.command[1], "href": command_href(*error.command)}
         headers |= command_link(*error.command)

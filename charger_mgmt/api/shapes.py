@@ -6,6 +6,7 @@ from typing import Any
 
 import msgspec
 
+from ..domain.transactions import UNSURE
 from ..ocpp import identities
 from ..services.chargers import Details
 from .replies import time_text
@@ -172,10 +173,13 @@ def transaction(row: Any) -> dict[str, Any]:
         "meterLastWh": scaled(row.meter_last_mwh, 3),
         "meterLastAt": time_text(row.meter_last_at),
         "energyWh": scaled(row.energy_mwh, 3),
+        "energyIsUnsure": not UNSURE.isdisjoint(row.flags.split()),
         "reason": row.reason,
         "stopIdTag": row.stop_id_tag,
         "reservationId": row.reservation_id,
         "flags": row.flags.split(),
+        "closeReason": row.close_reason,
+        "closedBy": row.closed_by,
     }
 
 

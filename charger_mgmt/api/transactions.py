@@ -14,7 +14,6 @@ from ..ocpp import identities
 from ..services import history, sessions
 from ..services.sessions import Progress
 from ..services.tags import check_id_tag
-from ..store.transactions import LARGEST_ID
 from . import shapes
 from .central import central, operator
 from .parsing import Fields, body, optional_body, query
@@ -51,9 +50,20 @@ def end_transaction(transaction_id: str) -> Response:
     with optional_body() as given:
         force = given.flag("force", default=False)
     progress = sessions.end(central(), db.engine, transaction_id, force=force, requested_by=operator())
-    if progress.status == IN_PROGRESS:
-        return _progress("Stop accepted by the charger", progress, 202)
-    return _progress("Transaction ended", progress, 200)
+    if progress.status == COMPLETED:
+        return _progress("Transaction ended", progress, 200)
+    if force:
+        return _progress("Transaction given up", progress, 200)
+    return _progress("Stop accepted by the charger", progress, 202)
+
+
+@blueprint.post("/<transaction_id>/close")
+def close_transaction(transaction_id: str) -> Response:
+    """For a session whose charger never reported the end; no charger is asked."""
+    with body() as given:
+        reason = given.text("reason")
+    progress = sessions.close(db.engine, transaction_id, reason, requested_by=operator())
+    return _progress("Transaction closed", progress, 200)
 
 
 @blueprint.get("/charger/<charger_id>")
@@ -73,11 +83,10 @@ def show_transaction(transaction_id: str) -> Response:
     with query() as given:
         limit = given.whole("limit", default=100, least=1, most=1000)
         (after,) = read_cursor(given.text("cursor", default=None, longest=1000), int) or (None,)
-    if not (transaction_id.isascii() and transaction_id.isdigit() and len(transaction_id) <= 10):
+    number = sessions.transaction_id(transaction_id)
+    if number is None:
         raise NotFound(f"There is no transaction {transaction_id[:40]!r}.")
-    row, samples = history.session(
-        db.engine, min(int(transaction_id), LARGEST_ID + 1), after=after, limit=limit + 1
-    )
+    row, samples = history.session(db.engine, number, after=after, limit=limit + 1)
     document = shapes.transaction(row)
     document["meterValues"] = [shapes.meter_value(sample) for sample in samples[:limit]]
     more = len(samples) > limit
@@ -110,6 +119,7 @@ def _progress(message: str, progress: Progress, status: int) -> Response:
         "sessionId": progress.session_id,
         "status": progress.status,
         "commandId": progress.command_id,
+        "idTagStatus": progress.id_tag_status,
     }
     if progress.command_id is None:
         return reply(answer, status)

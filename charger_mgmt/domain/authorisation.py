@@ -65,6 +65,12 @@ def candidate_keys(id_tag: str) -> list[str]:
     return [whole[:length] for length in range(LONGEST_TAG, 3, -1)]
 
 
+def may_be_same(said: str | None, known: str | None) -> bool:
+    """Whether what a charger says may be the tag that we know: in other case, or with something appended."""
+    whole = tag_key(known or "")
+    return whole == tag_key(said or "") or whole in candidate_keys(said or "")
+
+
 def judge(tag: TagRecord | None, now: datetime, *, at: int, unknown: str, active: int = 0) -> Verdict:
     """What the tag is answered.
 

@@ -10,7 +10,6 @@ from typing import Any
 
 from ..ocpp import timestamps
 from .keys import key
-from .transactions import is_plausible
 
 REGISTER = "Energy.Active.Import.Register"
 _SCALE = 1_000_000
@@ -33,22 +32,21 @@ class Sample:
     raw: str
 
     def register_mwh(self) -> int | None:
-        """The reading of the outlet's energy register in mWh, if this is one (never a single phase)."""
-        if self.measurand != REGISTER or self.phase is not None or self.location != "Outlet":
+        """The reading of an energy register in mWh, if this is one that may be a session's (see registers.py)."""
+        if self.measurand != REGISTER or self.location == "Inlet":
             return None
         if self.value_micro is None or self.unit not in _WATT_HOURS:
             return None
         return self.value_micro * _WATT_HOURS[self.unit] // _SCALE
 
     def key(
-        self, charger_id: int, connector_id: int | None, received_at: datetime, transaction_id: int | None
+        self, charger_id: int, connector_id: int | None, transaction_id: int | None, *, believed: bool
     ) -> bytes:
         """What makes two samples the same one.
 
         With a clock that cannot be believed the time alone does not tell sessions apart, so the
         session stands in the key as well.
         """
-        session = None if is_plausible(self.timestamp, received_at) else transaction_id or 0
         return key(
             "sample",
             charger_id,
@@ -59,7 +57,8 @@ class Sample:
             self.location,
             self.context,
             self.raw.strip(),
-            session,
+            None if believed else transaction_id or 0,
+            *((self.unit, self.format) if self.unit != "Wh" or self.format != "Raw" else ()),
         )
 
 

@@ -29,12 +29,28 @@ STOP_BEFORE_START = "stop-before-start"
 RECONCILED = "reconciled"  # its stop carried no usable transactionId; matched by tag, meter and time
 CLOSED_BY_OPERATOR = "closed-by-operator"
 FORM = "form"  # a field was missing or unreadable
+METER_DOUBTFUL = "meter-doubtful"  # the readings contradict each other or the meterStart
+PHASES_SUMMED = "phases-summed"  # the register is the sum of three phases, for there was no total
+OLD = "old"  # came more than a month after its own time: an offline queue, or a clock that is behind
+NO_SIGN = "no-sign"  # open for long without a sample, and its connector does not charge: the charger may have lost it
 POISON = "poison"  # the start could not be stored as it came; the raw message is in the inbox
+
+#: What makes the energy of a session unsure.
+UNSURE = {
+    REGISTER_WENT_BACK,
+    ENERGY_IMPLAUSIBLE,
+    METER_DOUBTFUL,
+    PHASES_SUMMED,
+    CONFLICTING_STOP,
+    NO_METER_STOP,
+}
 
 #: A charger's clock may be this far ahead of ours and still be believed.
 AHEAD = timedelta(minutes=10)
-#: The oldest message that an offline queue is believed to hold.
-BEHIND = timedelta(days=365)
+#: The oldest message that an offline queue is believed to hold; a setting, this is its default.
+BEHIND = timedelta(days=5 * 365 + 2)
+#: Older than this is believed, but worth a look.
+LATE = timedelta(days=31)
 #: The longest silence of the meter that is not flagged.
 LONGEST_GAP = timedelta(hours=1)
 #: No charger delivers more than this.
@@ -42,16 +58,9 @@ MOST_WATTS = 1_500_000
 LARGEST_MWH = 2**63 - 1
 
 
-def is_plausible(moment: datetime | None, received_at: datetime) -> bool:
-    """Whether a charger's time can be believed, given when we heard it."""
-    return moment is not None and received_at - BEHIND <= moment <= received_at + AHEAD
-
-
-def effective(moment: datetime | None, received_at: datetime) -> datetime:
-    """The time that counts: the charger's where it is plausible, else that of receipt."""
-    if moment is not None and is_plausible(moment, received_at):
-        return moment
-    return received_at
+def believed(moment: datetime | None, received_at: datetime, behind: timedelta) -> bool:
+    """Whether a charger's time can be believed, given when we heard it and how late that may have been."""
+    return moment is not None and received_at - behind <= moment <= received_at + AHEAD
 
 
 def start_key(

@@ -56,7 +56,7 @@ def begin(
         elif action in FROM_MEMORY:
             reply = Answer(session.conversation.result(call, FROM_MEMORY[action]()))
         else:
-            message = _message(session, call, checked)
+            message = _message(central, session, call, checked)
             central.committer.begin(message, lambda ticket: done(_stored(central, session, call, ticket)))
             return
     except Exception as error:
@@ -96,7 +96,9 @@ def _may_speak(session: Session, action: str) -> bool:
     return session.registration == PENDING and action in session.triggered
 
 
-def _message(session: Session, call: CallReceived, checked: schemas.Checked) -> ChargerMessage:
+def _message(
+    central: CentralSystem, session: Session, call: CallReceived, checked: schemas.Checked
+) -> ChargerMessage:
     return ChargerMessage(
         call.action,
         session.charger_id,
@@ -106,6 +108,7 @@ def _message(session: Session, call: CallReceived, checked: schemas.Checked) -> 
         str(call.id),
         clock.now(),
         checked.oddities + call.oddities,
+        behind=central.settings["CLOCKS_BELIEVED_FOR"],
     )
 
 

@@ -133,6 +133,7 @@ class FlatSession:
                 received_at,
                 message.oddities,
                 flat=True,
+                behind=self._central.settings["CLOCKS_BELIEVED_FOR"],
             )
         ).payload
         if action == _BOOT:

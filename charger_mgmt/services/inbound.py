@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any, TypeAlias
 
 from sqlalchemy import Connection
+
+from ..domain import transactions as rules
 
 
 @dataclass(slots=True)
@@ -27,6 +29,16 @@ class ChargerMessage:
     received_at: datetime
     oddities: tuple[str, ...] = ()
     flat: bool = False
+    #: How old a time of the charger's may be and still be believed.
+    behind: timedelta = rules.BEHIND
+
+    def believes(self, moment: datetime | None) -> bool:
+        """Whether a time that stands in the message can be believed."""
+        return rules.believed(moment, self.received_at, self.behind)
+
+    def effective(self, moment: datetime | None) -> datetime:
+        """The time that counts: the charger's where it can be believed, else that of receipt."""
+        return moment if moment is not None and self.believes(moment) else self.received_at
 
 
 @dataclass(frozen=True, slots=True)

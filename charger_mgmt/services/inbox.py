@@ -20,7 +20,8 @@ from .inbound import ChargerMessage, Reply
 POISON = "poison"
 ORPHAN_STOP = "orphan-stop"
 UNREADABLE = "unreadable"
-KINDS = (POISON, ORPHAN_STOP, UNREADABLE)
+CONFLICTING_STOP = "conflicting-stop"
+KINDS = (POISON, ORPHAN_STOP, CONFLICTING_STOP, UNREADABLE)
 
 
 def keep_orphans(conn: Connection, messages: Sequence[ChargerMessage]) -> None:
@@ -29,6 +30,16 @@ def keep_orphans(conn: Connection, messages: Sequence[ChargerMessage]) -> None:
     for message in messages:
         named = message.payload.get("sessionId", message.payload.get("transactionId"))
         row = _row(message, ORPHAN_STOP, f"no session {named} of this charger is known", None)
+        rows.setdefault(row["message_key"], row)
+    bulk.insert_new(conn, Inbox.__table__, list(rows.values()))
+
+
+def keep_conflicting(conn: Connection, messages: Sequence[tuple[ChargerMessage, int]]) -> None:
+    """Keep stops of sessions (their transactionId) that another stop had ended, and that say something else."""
+    rows: dict[bytes, dict[str, Any]] = {}
+    for message, transaction_id in messages:
+        reason = "the session had ended with another stop, which counts"
+        row = _row(message, CONFLICTING_STOP, reason, transaction_id)
         rows.setdefault(row["message_key"], row)
     bulk.insert_new(conn, Inbox.__table__, list(rows.values()))
 

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
 
 from sqlalchemy import Connection, func, select
 
-from ..domain import samples
+from ..domain import authorisation, registers, samples
 from ..domain import transactions as rules
 from ..ocpp import timestamps
 from ..store import bulk, transactions
@@ -33,19 +34,20 @@ def record(
     """
     found = _Sessions(conn, messages)
     rows: dict[bytes, dict[str, Any]] = {}
-    readings: dict[int, list[tuple[datetime, int]]] = defaultdict(list)
+    news: dict[int, _News] = defaultdict(_News)
     unreadable = []
     for message in messages:
         connector_id, session = found.of(message)
         session_id = session.id if session is not None else None
         unreadable.append((message, session_id))
-        for sample in samples.read(message.payload.get("meterValue")):
+        read = list(samples.read(message.payload.get("meterValue")))
+        for sample in read:
             row = sample_row(message, sample, connector_id, session_id)
             rows.setdefault(row["sample_key"], row)
-            register = sample.register_mwh()
-            if register is not None and session_id is not None:
-                moment = rules.effective(sample.timestamp, message.received_at)
-                readings[session_id].append((moment, register))
+        if session_id is not None and read:
+            of_session = news[session_id]
+            of_session.readings += registers.readings(read, message.received_at, message.behind)
+            of_session.sampled_at.append(_newest_time(message))
     bulk.insert_new(conn, MeterValue.__table__, list(rows.values()))
     inbox.keep_unreadable(conn, unreadable)
     bulk.update(
@@ -53,11 +55,19 @@ def record(
         Transaction.__table__,
         [
             changed
-            for session_id, values in readings.items()
-            if (changed := after_readings(found.by_id[session_id], values)) is not None
+            for session_id, of_session in news.items()
+            if (changed := after_samples(found.by_id[session_id], of_session)) is not None
         ],
     )
     return [Reply({}) for _ in messages]
+
+
+@dataclass(slots=True)
+class _News:
+    """What a batch brings of one session: its register's readings, and when samples were taken."""
+
+    readings: list[registers.Reading] = field(default_factory=list)
+    sampled_at: list[datetime] = field(default_factory=list)
 
 
 def sample_row(
@@ -71,7 +81,9 @@ def sample_row(
         "charger_id": message.charger_id,
         "connector_id": connector_id,
         "transaction_id": session_id,
-        "sample_key": sample.key(message.charger_id, connector_id, message.received_at, session_id),
+        "sample_key": sample.key(
+            message.charger_id, connector_id, session_id, believed=message.believes(sample.timestamp)
+        ),
         "timestamp": sample.timestamp,
         "received_at": message.received_at,
         "measurand": sample.measurand,
@@ -85,35 +97,36 @@ def sample_row(
     }
 
 
-def after_readings(session: AnyRow, readings: Iterable[tuple[datetime, int]]) -> dict[str, Any] | None:
-    """What register readings (time, mWh) change in a session that is not completed; None: nothing.
+def after_samples(session: AnyRow, news: _News) -> dict[str, Any] | None:
+    """What samples change in a session that is not completed; None: nothing.
 
-    An Interrupted session ends with the last thing known of it, so a later reading moves its end.
+    An Interrupted session ends with the last thing known of it, so a later reading moves its end; samples
+    taken after it was given up say that it goes on.
     """
     if session.status == rules.COMPLETED:
         return None
-    at, last = session.meter_last_at, session.meter_last_mwh
-    flags: set[str] = set()
-    for moment, register in sorted(readings):
-        if at is not None and moment < at:
-            continue
-        before = last if last is not None else session.meter_start_mwh
-        if before is not None and register < before:
-            flags.add(rules.REGISTER_WENT_BACK)
-        if at is not None and moment - at > rules.LONGEST_GAP:
-            flags.add(rules.GAP)
-        at, last = moment, register
-    end, energy = session.effective_end, session.energy_mwh
-    if session.status == rules.INTERRUPTED and at is not None and (end is None or at > end):
-        end = at
-        energy, odd = rules.energy(session.meter_start_mwh, last, end - session.effective_start)
-        flags |= odd
+    course = registers.follow(session, news.readings)
+    flags = registers.settled(session.flags, course) - {rules.NO_SIGN}
+    last = course.last_at
+    status, end, energy = session.status, session.effective_end, session.energy_mwh
+    given_up_at = session.interrupted_at or end
+    if status == rules.INTERRUPTED and given_up_at is not None:
+        if max(news.sampled_at) > given_up_at + START_TOLERANCE:
+            status, end, energy = rules.IN_PROGRESS, None, None
+            flags -= {rules.SUPERSEDED, rules.CLOSED_BY_OPERATOR}
+        elif last is not None and (end is None or last > end):
+            end = last
+            energy, odd = rules.energy(course.start_mwh, course.last_mwh, end - session.effective_start)
+            flags |= odd
     after = {
-        "meter_last_at": at,
-        "meter_last_mwh": last,
+        "status": status,
+        "meter_start_mwh": course.start_mwh,
+        "meter_last_at": last,
+        "meter_last_mwh": course.last_mwh,
+        "meter_source": course.source,
         "effective_end": end,
         "energy_mwh": energy,
-        "flags": rules.join_flags(session.flags, flags),
+        "flags": rules.join_flags(flags),
     }
     changed = {name: value for name, value in after.items() if value != getattr(session, name)}
     return {"id": session.id} | changed if changed else None
@@ -159,7 +172,7 @@ class _Sessions:
         if on_connector:
             taken = _newest_time(message) + START_TOLERANCE
             begun = [row for row in on_connector if row.effective_start <= taken]
-            return connector_id, max(begun, key=lambda row: row.effective_start, default=None)
+            return connector_id, max(begun, key=_charges, default=None)
         return connector_id, None
 
     def _named(self, message: ChargerMessage) -> AnyRow | None:
@@ -167,11 +180,16 @@ class _Sessions:
         return session if session is not None and session.charger_id == message.charger_id else None
 
 
+def _charges(session: AnyRow) -> tuple[bool, datetime]:
+    """Of several open sessions the one that charges: not one that was refused, and the newest."""
+    return session.id_tag_status in (None, authorisation.ACCEPTED), session.effective_start
+
+
 def _newest_time(message: ChargerMessage) -> datetime:
     """When the message's newest sample was taken, as far as the charger's clock can be believed."""
     return max(
         (
-            rules.effective(timestamps.parse(group.get("timestamp")), message.received_at)
+            message.effective(timestamps.parse(group.get("timestamp")))
             for group in message.payload.get("meterValue") or ()
         ),
         default=message.received_at,

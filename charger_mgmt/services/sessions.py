@@ -17,7 +17,8 @@ import gevent
 from sqlalchemy import Connection, Engine, Row
 
 from .. import clock
-from ..domain.transactions import IN_PROGRESS
+from ..domain import authorisation
+from ..domain.transactions import COMPLETED, IN_PROGRESS, INTERRUPTED
 from ..errors import (
     AmbiguousSession,
     CallTimedOut,
@@ -25,20 +26,27 @@ from ..errors import (
     ChargerManagementError,
     ChargerOffline,
     CommandRefused,
+    Conflict,
+    InvalidInput,
     NotFound,
+    TagRefused,
 )
 from ..store import chargers, commands, transactions_history
+from ..store import transactions as store
+from ..store.authorisation import count_active, find_tags
 from ..store.connections import reading, writing
 from ..store.transactions import LARGEST_ID
 from . import transactions
+from .authorize import unknown_tag_status
 from .commands import Central, CommandOutcome, Queued, check_registration, dispatch, find_charger, queue
-from .start_transaction import REMOTE_START_WINDOW
+from .start_transaction import REMOTE_START_WINDOW, counts_as_active
 
 START = "RemoteStartTransaction"
 #: How often the database is asked whether the charger's own message has come.
 POLL_SECONDS = 0.1
 _T = TypeVar("_T")
-_DIGITS = re.compile(r"[0-9]+")
+#: As we write a transactionId: `65`, never `00065`.
+_TRANSACTION_ID = re.compile(r"[1-9][0-9]{0,9}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +63,7 @@ class Progress:
     status: str | None
     command_id: int | None = None
     repeated: bool = False
+    id_tag_status: str | None = None
 
 
 def start(
@@ -69,24 +78,31 @@ def start(
 ) -> Progress:
     """Start a session, or find the one that this sessionId started on this charger before.
 
-    Raises NotFound, ChargerOffline, ChargerBusy, CommandRefused, Conflict (registration), CallErrored,
+    Raises InvalidInput (a sessionId that could be taken for a transactionId), NotFound, TagRefused,
+    ChargerOffline, ChargerBusy, CommandRefused, Conflict (registration; a session that was given up), CallErrored,
     and CallTimedOut or ChargerGone when the outcome is unknown.
     """
+    if session_id.isdigit():
+        message = "must not be digits only: it could be taken for a transactionId"
+        raise InvalidInput(f"sessionId: {message}", {"sessionId": message})
     deadline = clock.monotonic() + central.settings["OPERATOR_WAIT"]
     with writing(engine) as conn:
         # The lock makes two requests with one sessionId come one after the other.
         charger = find_charger(conn, identity, lock=True)
         known = transactions_history.by_session(conn, charger.id, session_id)
         if known is not None:
-            return Progress(identity, session_id, known.id, known.status, repeated=True)
+            return _started_before(known)
+        connector_id = connector_id or _only_connector(conn, charger)
         if charger.dialect == "flat":
             check_registration(charger, START)
-            return _start_flat(conn, charger, session_id, connector_id, id_tag)
+            judged = _judge(conn, central, charger, connector_id, id_tag)
+            return _start_flat(conn, charger, session_id, connector_id, id_tag, judged)
         earlier = commands.newest_start(conn, charger.id, session_id)
         if earlier is not None and not _may_still_start(earlier):
             earlier = None
         fresh = None
         if earlier is None:
+            _judge(conn, central, charger, connector_id, id_tag)
             fresh = _queue_start(conn, central, charger, session_id, connector_id, id_tag, requested_by)
     if fresh is not None:
         outcome, command_id = dispatch(central, fresh, deadline - clock.monotonic()), fresh.command_id
@@ -97,43 +113,140 @@ def start(
     return _progress_of_start(engine, outcome, session_id, deadline)
 
 
+def _started_before(known: Row[Any]) -> Progress:
+    """What a sessionId is told that has a session already. Raises Conflict, TagRefused when it is none to go on."""
+    if known.status == INTERRUPTED:
+        raise Conflict(
+            f"The sessionId {known.session_id} is used up by transaction {known.id}, which is Interrupted:"
+            " take another one."
+        )
+    _refuse_unless_accepted(known)
+    return Progress(
+        known.identity,
+        known.session_id,
+        known.id,
+        known.status,
+        repeated=True,
+        id_tag_status=known.id_tag_status,
+    )
+
+
+def _refuse_unless_accepted(transaction: Row[Any]) -> None:
+    """Raises TagRefused when the session's start was told that its tag may not charge."""
+    status = transaction.id_tag_status
+    if status not in (None, authorisation.ACCEPTED):
+        raise TagRefused(
+            f"The charger reported the start as transaction {transaction.id}, and was told that the idTag is"
+            f" {status}.",
+            status,
+        )
+
+
+def _judge(
+    conn: Connection, central: Central, charger: Row[Any], connector_id: int | None, id_tag: str | None
+) -> str:
+    """The tag's status, which is Accepted. Raises TagRefused: the charger is not bothered with what we would refuse."""
+    if id_tag is None:
+        return authorisation.ACCEPTED
+    now, status = clock.now(), unknown_tag_status(central.settings)
+    tag = find_tags(conn, [id_tag], starting=True).get(id_tag)
+    if tag is not None:
+        key = authorisation.tag_key(tag.id_tag)
+        leaving = sum(
+            authorisation.tag_key(row.id_tag or "") == key and counts_as_active(row)
+            for row in store.open_sessions(conn, [charger.id]).get(charger.id, ())
+            if connector_id is not None and row.connector_id == connector_id and charger.dialect != "flat"
+        )
+        active = count_active(conn, [tag]).get(key, 0) - leaving
+        status = authorisation.judge(tag, now, at=charger.id, unknown=status, active=active).status
+    if status != authorisation.ACCEPTED:
+        raise TagRefused(f"The idTag {id_tag} may not charge: it is {status}.", status)
+    return status
+
+
 def end(central: Central, engine: Engine, name: str, *, force: bool = False, requested_by: str) -> Progress:
     """End the transaction with this id (digits) or sessionId (anything else); `force` gives it up.
 
-    One that has ended already is left as it is. A forced end needs no charger: the transaction becomes
-    Interrupted, with the last thing known of it. Raises as `start` does, and AmbiguousSession.
+    One that is Completed is left as it is; one that is Interrupted may go on at its charger, which is asked.
+    A forced end needs no charger: the transaction becomes Interrupted, with the last thing known of it.
+    Raises as `start` does, and AmbiguousSession.
     """
     deadline = clock.monotonic() + central.settings["OPERATOR_WAIT"]
     with writing(engine) as conn:
         row = _find(conn, name)
-        if row.status != IN_PROGRESS:
+        if row.status == COMPLETED or (force and row.status == INTERRUPTED):
             return Progress(row.identity, row.session_id, row.id, row.status, repeated=True)
         charger = find_charger(conn, row.identity)
         flat = charger.dialect == "flat"
         command = None
         if force:
-            transactions.interrupt_by_operator(conn, row.id, flat=flat, now=clock.now())
-        elif flat:
-            transactions.end_by_operator(conn, row.id, now=clock.now())
-        else:
+            transactions.interrupt_by_operator(
+                conn, row.id, flat=flat, now=clock.now(), requested_by=requested_by
+            )
+        elif not flat:
             command = _queue_stop(conn, central, charger, row.id, requested_by)
+        elif row.status == INTERRUPTED:
+            raise Conflict(
+                f"Transaction {row.id} is Interrupted: it was given up before its end was reported."
+            )
+        else:
+            transactions.end_by_operator(conn, row.id, now=clock.now())
     if command is None:
         return Progress(row.identity, row.session_id, row.id, _status(engine, row.id))
     outcome = dispatch(central, command, deadline - clock.monotonic())
     until = deadline if outcome.state == commands.ACCEPTED else 0
-    status = _poll(until, lambda: _closed(engine, row.id))
+    status = _poll(until, lambda: _completed(engine, row.id))
     if status is None:
         _raise_unless_accepted(outcome)
-    return Progress(row.identity, row.session_id, row.id, status or IN_PROGRESS, outcome.command_id)
+    return Progress(row.identity, row.session_id, row.id, status or row.status, outcome.command_id)
+
+
+def close(engine: Engine, name: str, reason: str, *, requested_by: str) -> Progress:
+    """Close a session whose charger never reported its end: it becomes Interrupted, the reason is kept.
+
+    The charger is not asked. Raises NotFound, AmbiguousSession, Conflict when it is Completed.
+    """
+    with writing(engine) as conn:
+        row = _find(conn, name)
+        if row.status == COMPLETED:
+            raise Conflict(f"Transaction {row.id} is Completed: its charger has reported the end.")
+        repeated = row.status == INTERRUPTED
+        charger = find_charger(conn, row.identity)
+        transactions.interrupt_by_operator(
+            conn,
+            row.id,
+            flat=charger.dialect == "flat",
+            now=clock.now(),
+            requested_by=requested_by,
+            reason=reason,
+        )
+    return Progress(row.identity, row.session_id, row.id, INTERRUPTED, repeated=repeated)
+
+
+def _only_connector(conn: Connection, charger: Row[Any]) -> int | None:
+    """The connector of a charger that has reported just one."""
+    outlets = [row.connector_id for row in chargers.connectors(conn, charger.id) if row.connector_id > 0]
+    return outlets[0] if len(outlets) == 1 else None
 
 
 def _start_flat(
-    conn: Connection, charger: Row[Any], session_id: str, connector_id: int | None, id_tag: str | None
+    conn: Connection,
+    charger: Row[Any],
+    session_id: str,
+    connector_id: int | None,
+    id_tag: str | None,
+    id_tag_status: str,
 ) -> Progress:
     transaction_id = transactions.start_by_operator(
-        conn, charger, session_id, connector_id=connector_id, id_tag=id_tag, now=clock.now()
+        conn,
+        charger,
+        session_id,
+        connector_id=connector_id,
+        id_tag=id_tag,
+        id_tag_status=id_tag_status,
+        now=clock.now(),
     )
-    return Progress(charger.identity, session_id, transaction_id, IN_PROGRESS)
+    return Progress(charger.identity, session_id, transaction_id, IN_PROGRESS, id_tag_status=id_tag_status)
 
 
 def _queue_start(
@@ -145,9 +258,6 @@ def _queue_start(
     id_tag: str | None,
     requested_by: str,
 ) -> Queued:
-    if connector_id is None:
-        outlets = [row.connector_id for row in chargers.connectors(conn, charger.id) if row.connector_id > 0]
-        connector_id = outlets[0] if len(outlets) == 1 else None
     # 16 characters: chargers exist that append to an idTag or cut it.
     payload: dict[str, Any] = {"idTag": id_tag or secrets.token_hex(8).upper()}
     if connector_id is not None:
@@ -215,9 +325,26 @@ def _progress_of_start(engine: Engine, outcome: CommandOutcome, session_id: str,
     transaction_id = _poll(until, lambda: _caused(engine, outcome.command_id))
     if transaction_id is None:
         _raise_unless_accepted(outcome)
-        return Progress(outcome.identity, session_id, None, None, outcome.command_id)
-    status = _status(engine, transaction_id)
-    return Progress(outcome.identity, session_id, transaction_id, status, outcome.command_id)
+        return Progress(
+            outcome.identity,
+            session_id,
+            None,
+            None,
+            outcome.command_id,
+            id_tag_status=authorisation.ACCEPTED,
+        )
+    with reading(engine) as conn:
+        row = transactions_history.by_id(conn, transaction_id)
+    assert row is not None
+    _refuse_unless_accepted(row)
+    return Progress(
+        outcome.identity,
+        session_id,
+        transaction_id,
+        row.status,
+        outcome.command_id,
+        id_tag_status=row.id_tag_status,
+    )
 
 
 def _raise_unless_accepted(outcome: CommandOutcome) -> None:
@@ -235,13 +362,10 @@ def _raise_unless_accepted(outcome: CommandOutcome) -> None:
 
 
 def _find(conn: Connection, name: str) -> Row[Any]:
-    """The transaction that an operator means. Digits are always a transactionId."""
-    if _DIGITS.fullmatch(name):
-        row = (
-            transactions_history.by_id(conn, int(name))
-            if len(name) <= 10 and int(name) <= LARGEST_ID
-            else None
-        )
+    """The transaction that an operator means. Digits are always a transactionId, as we write it."""
+    if name.isdigit():
+        number = transaction_id(name)
+        row = None if number is None else transactions_history.by_id(conn, number)
         if row is None:
             raise NotFound(f"There is no transaction {name[:40]}.")
         return row
@@ -254,6 +378,12 @@ def _find(conn: Connection, name: str) -> Row[Any]:
     return row
 
 
+def transaction_id(text: str) -> int | None:
+    """The transactionId that a text names, in the one way in which we write it; None: none."""
+    number = int(text) if _TRANSACTION_ID.fullmatch(text) else 0
+    return number if 0 < number <= LARGEST_ID else None
+
+
 def _caused(engine: Engine, command_id: int) -> int | None:
     with reading(engine) as conn:
         return commands.transaction_of(conn, command_id)
@@ -264,9 +394,9 @@ def _status(engine: Engine, transaction_id: int) -> str | None:
         return transactions_history.status_of(conn, transaction_id)
 
 
-def _closed(engine: Engine, transaction_id: int) -> str | None:
+def _completed(engine: Engine, transaction_id: int) -> str | None:
     status = _status(engine, transaction_id)
-    return None if status == IN_PROGRESS else status
+    return status if status == COMPLETED else None
 
 
 def _poll(deadline: float, look: Callable[[], _T | None]) -> _T | None:

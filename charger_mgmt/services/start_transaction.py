@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from decimal import Decimal
@@ -53,7 +53,7 @@ class _Start:
 
     @property
     def effective_start(self) -> datetime:
-        return rules.effective(self.timestamp, self.message.received_at)
+        return self.message.effective(self.timestamp)
 
 
 def start(
@@ -68,8 +68,9 @@ def start(
     tags = find_tags(conn, (s.id_tag for s in starts if s.id_tag is not None), starting=True)
     fresh = _recognise(conn, starts)
     if fresh:
-        _judge(conn, fresh, tags, now, settings)
-        _supersede(conn, fresh)
+        open_sessions = transactions.open_sessions(conn, (s.message.charger_id for s in fresh))
+        _judge(conn, fresh, open_sessions, tags, now, settings)
+        _supersede(conn, fresh, open_sessions)
         _link_remote_starts(conn, fresh, now)
         _insert(conn, fresh)
         inbox.keep_unreadable(conn, [(s.message, s.transaction_id) for s in fresh])
@@ -108,8 +109,10 @@ def _read(message: ChargerMessage) -> _Start:
         started.key = key("session", message.charger_id, started.session_id)
     if not oddities.INCOMPLETE.isdisjoint(message.oddities):
         started.flags.add(rules.FORM)
-    if not rules.is_plausible(timestamp, message.received_at):
+    if not message.believes(timestamp):
         started.flags.add(rules.CLOCK)
+    elif message.received_at - started.effective_start > rules.LATE:
+        started.flags.add(rules.OLD)
     if rules.milliwatt_hours(meter_start) is None and not message.flat:
         started.flags.add(rules.NO_METER_START)
     return started
@@ -148,21 +151,38 @@ def _begins_anew(s: _Start, known: AnyRow) -> bool:
 
     its clock at every boot, or, in the flat dialect, the count of its sessions.
     """
-    if known.status == rules.IN_PROGRESS:
-        return False
-    if s.session_id is not None:
-        return None not in (s.timestamp, known.start_timestamp) and s.timestamp != known.start_timestamp
-    return not rules.is_plausible(s.timestamp, s.message.received_at)
+    believed = s.message.believes(s.timestamp)
+    if s.session_id is None:
+        return known.status != rules.IN_PROGRESS and not believed
+    other_time = None not in (s.timestamp, known.start_timestamp) and s.timestamp != known.start_timestamp
+    if known.status != rules.IN_PROGRESS:
+        return other_time or (s.timestamp is not None and not believed) or _differs(s, known)
+    return other_time and _differs(s, known)
+
+
+def _differs(s: _Start, known: AnyRow) -> bool:
+    """Whether a flat charger's start, by a name that it used before, says another tag, meter or connector."""
+    meter = rules.milliwatt_hours(s.meter_start)
+    tags = (s.id_tag, known.id_tag)
+    return (
+        (None not in tags and not authorisation.may_be_same(*tags))
+        or (None not in (meter, known.meter_start_mwh) and meter != known.meter_start_mwh)
+        or (None not in (s.connector_id, known.connector_id) and s.connector_id != known.connector_id)
+    )
 
 
 def _judge(
     conn: Connection,
     fresh: Sequence[_Start],
+    open_sessions: Mapping[int, Sequence[AnyRow]],
     tags: dict[str, TagRecord],
     now: datetime,
     settings: Settings,
 ) -> None:
-    """Judge the tags again, whatever Authorize said (section 4.8); count those that are limited."""
+    """Judge the tags again, whatever Authorize said (section 4.8); count those that are limited.
+
+    A session that would give way to the start does not count: the card comes back after a power cut.
+    """
     active = Counter(count_active(conn, tags.values()))
     for s in fresh:
         if s.id_tag is None:  # a flat charger need not show a tag
@@ -170,37 +190,59 @@ def _judge(
             continue
         s.tag = tags.get(s.id_tag)
         name = authorisation.tag_key(s.tag.id_tag) if s.tag else ""
+        leaving = sum(
+            authorisation.tag_key(row.id_tag or "") == name
+            for row in _on_connector(s, open_sessions)
+            if row.effective_start <= s.effective_start and counts_as_active(row)
+        )
         s.verdict = authorisation.judge(
             s.tag,
             now,
             at=s.message.charger_id,
             unknown=unknown_tag_status(settings),
-            active=active[name],
+            active=active[name] - leaving,
         )
         if s.verdict.status == authorisation.ACCEPTED:
-            active[name] += 1
+            active[name] += 1 - leaving
 
 
-def _supersede(conn: Connection, fresh: Sequence[_Start]) -> None:
+def _on_connector(s: _Start, open_sessions: Mapping[int, Sequence[AnyRow]]) -> list[AnyRow]:
+    """The sessions that are open on the connector of a start."""
+    if s.connector_id is None:
+        return []
+    return [row for row in open_sessions.get(s.message.charger_id, ()) if row.connector_id == s.connector_id]
+
+
+def counts_as_active(row: AnyRow) -> bool:
+    """Whether an open session is one of its tag's: it was not refused at its start."""
+    return row.id_tag_status in (None, authorisation.ACCEPTED)
+
+
+def _supersede(
+    conn: Connection, fresh: Sequence[_Start], open_sessions: Mapping[int, Sequence[AnyRow]]
+) -> None:
     """A connector has one session: an open one that began earlier has lost its stop.
 
-    It ends with the last thing known of it and turns Completed if the stop arrives after all.
+    It ends with the last thing known of it and turns Completed if the stop arrives after all. A start that
+    we refuse takes nobody's place.
     """
-    open_sessions = transactions.open_sessions(conn, (s.message.charger_id for s in fresh))
     ended: dict[int, dict[str, Any]] = {}
     for s in fresh:
-        for row in open_sessions.get(s.message.charger_id, ()):
-            if s.connector_id is None or row.connector_id != s.connector_id or row.id in ended:
+        assert s.verdict is not None
+        if s.verdict.status != authorisation.ACCEPTED:
+            continue
+        for row in _on_connector(s, open_sessions):
+            if row.id in ended:
                 continue
             if row.effective_start > s.effective_start:
                 s.flags.add(rules.OVERLAPS)
             else:
-                ended[row.id] = interrupted(row, {rules.SUPERSEDED})
+                ended[row.id] = interrupted(row, {rules.SUPERSEDED}, s.effective_start)
     bulk.update(conn, Transaction.__table__, list(ended.values()))
 
 
-def interrupted(row: AnyRow, flags: set[str]) -> dict[str, Any]:
-    """An open session closed without its stop: the end and the energy are the last that is known."""
+def interrupted(row: AnyRow, flags: set[str], at: datetime) -> dict[str, Any]:
+    """An open session given up at a moment, without its stop: end and energy are the last that is known."""
     end = row.meter_last_at or row.effective_start
     energy, odd = rules.energy(row.meter_start_mwh, row.meter_last_mwh, end - row.effective_start)
     return {
@@ -209,6 +251,7 @@ def interrupted(row: AnyRow, flags: set[str]) -> dict[str, Any]:
         "effective_end": max(end, row.effective_start),
         "energy_mwh": energy,
         "flags": rules.join_flags(row.flags, flags, odd),
+        "interrupted_at": at,
     }
 
 

@@ -65,8 +65,11 @@ def _mark_suspects(conn: Connection, messages: Sequence[ChargerMessage]) -> None
     for row in (row for rows in sessions.values() for row in rows):
         suspect = suspects.get((row.charger_id, row.connector_id))
         flags = set(row.flags.split())
-        if suspect is not None and suspect != (rules.SUSPECT in flags):
-            changed.append({"id": row.id, "flags": rules.join_flags(flags ^ {rules.SUSPECT})})
+        if suspect is None:
+            continue
+        after = flags | {rules.SUSPECT} if suspect else flags - {rules.SUSPECT, rules.NO_SIGN}
+        if after != flags:
+            changed.append({"id": row.id, "flags": rules.join_flags(after)})
     bulk.update(conn, Transaction.__table__, changed)
 
 

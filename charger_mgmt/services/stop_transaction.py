@@ -10,7 +10,7 @@ from typing import Any
 
 from sqlalchemy import Connection
 
-from ..domain import authorisation, samples
+from ..domain import authorisation, registers, samples
 from ..domain import transactions as rules
 from ..ocpp import oddities, timestamps
 from ..store import bulk, transactions
@@ -36,6 +36,7 @@ class _Stop:
     timestamp: datetime | None
     meter_stop_mwh: int | None
     id_tag: str | None
+    reason: str
     session: Any = None
     reconciled: bool = False
 
@@ -52,9 +53,10 @@ def stop(
     _find_sessions(conn, stops)
     ended: dict[int, dict[str, Any]] = {}
     rows: dict[bytes, dict[str, Any]] = {}
+    conflicting: list[tuple[ChargerMessage, int]] = []
     for s in stops:
         if s.session is not None:
-            changed = _conflict(s) if _is_ended(s) else _completed(s)
+            changed = _conflict(s, conflicting) if _is_ended(s) else _completed(s)
             if changed:
                 ended.setdefault(s.session.id, {"id": s.session.id}).update(changed)
                 vars(s.session).update(changed)
@@ -62,6 +64,7 @@ def stop(
     bulk.update(conn, Transaction.__table__, list(ended.values()))
     bulk.insert_new(conn, MeterValue.__table__, list(rows.values()))
     inbox.keep_orphans(conn, [s.message for s in stops if s.session is None])
+    inbox.keep_conflicting(conn, conflicting)
     inbox.keep_unreadable(conn, [(s.message, s.session.id) for s in stops if s.session is not None])
     flat_status.show(
         conn,
@@ -82,6 +85,7 @@ def _read(message: ChargerMessage) -> _Stop:
         timestamp=timestamps.parse(payload.get("timestamp") or ""),
         meter_stop_mwh=rules.milliwatt_hours(payload.get("meterStop")),
         id_tag=payload.get("idTag"),
+        reason=(payload.get("reason") or "Local")[:32],
     )
 
 
@@ -127,7 +131,7 @@ def _same_name(s: _Stop, named: Sequence[Any]) -> Any:
     """
     if s.timestamp is None:
         return named[-1] if named else None
-    repeated = [row for row in named if row.stop_timestamp == s.timestamp]
+    repeated = [row for row in named if _says_the_same(s, row)]
     begun = [row for row in named if row.start_timestamp is None or row.start_timestamp <= s.timestamp]
     return (repeated or begun or named or [None])[-1]
 
@@ -138,29 +142,51 @@ def _reconcile(conn: Connection, s: _Stop, by_id: dict[int, Any]) -> Any:
     The charger never got an id (it sends -1: errata 3.18) or garbled it. Tag, meter and time must fit,
     and only one open session may; a repeat of such a stop finds the session that it ended.
     """
-    recent = transactions.latest_of(conn, s.message.charger_id, RECENT)
-    repeated = [
-        row
-        for row in recent
-        if rules.RECONCILED in row.flags.split()
-        and row.stop_timestamp == s.timestamp
-        and row.meter_stop_mwh == s.meter_stop_mwh
-    ]
-    fitting = repeated or [row for row in recent if _fits(s, row)]
+    # As earlier stops of this batch have left them.
+    recent = [by_id.get(row.id, row) for row in transactions.latest_of(conn, s.message.charger_id, RECENT)]
+    repeated = [row for row in recent if rules.RECONCILED in row.flags.split() and _says_the_same(s, row)]
+    fitting = repeated or _with_the_same_begin(s, [row for row in recent if _fits(s, row)])
     if len(fitting) != 1:
         return None
     s.reconciled = True
-    locked = _mutable(transactions.by_ids(conn, [fitting[0].id], transactions.STOPPED))
-    return by_id.setdefault(fitting[0].id, locked[fitting[0].id])
+    if fitting[0].id not in by_id:
+        by_id |= _mutable(transactions.by_ids(conn, [fitting[0].id], transactions.STOPPED))
+        by_id[fitting[0].id].id_tag = fitting[0].id_tag
+    return by_id[fitting[0].id]
 
 
-def _fits(s: _Stop, row: AnyRow) -> bool:
+def _says_the_same(s: _Stop, row: Any) -> bool:
+    """Whether this stop, in all that it says, is the one that has ended the session."""
+    same_tag = (s.id_tag is None) == (row.stop_id_tag is None) and authorisation.tag_key(
+        (s.id_tag or "")[:255]
+    ) == authorisation.tag_key(row.stop_id_tag or "")
+    return (
+        same_tag
+        and row.stop_timestamp == s.timestamp
+        and row.meter_stop_mwh == s.meter_stop_mwh
+        and row.reason == s.reason
+    )
+
+
+def _with_the_same_begin(s: _Stop, fitting: list[Any]) -> list[Any]:
+    """Of several sessions that fit, those whose begin stands in the stop's transactionData, if it does."""
+    if len(fitting) < 2:
+        return fitting
+    begins = {
+        (sample.timestamp, sample.register_mwh())
+        for sample in samples.read(s.message.payload.get("transactionData"))
+        if sample.context == "Transaction.Begin" and sample.register_mwh() is not None
+    }
+    if not begins:
+        return fitting
+    whole = [row for row in fitting if (row.start_timestamp, row.meter_start_mwh) in begins]
+    return whole or [row for row in fitting if row.meter_start_mwh in {mwh for _, mwh in begins}]
+
+
+def _fits(s: _Stop, row: Any) -> bool:
     if row.status != rules.IN_PROGRESS:
         return False
-    if s.id_tag is not None and authorisation.tag_key(row.id_tag or "") not in (
-        authorisation.tag_key(s.id_tag),
-        *authorisation.candidate_keys(s.id_tag),
-    ):
+    if s.id_tag is not None and not authorisation.may_be_same(s.id_tag, row.id_tag):
         return False
     if None not in (s.meter_stop_mwh, row.meter_start_mwh) and s.meter_stop_mwh < row.meter_start_mwh:
         return False
@@ -177,14 +203,17 @@ def _is_ended(s: _Stop) -> bool:
 def _completed(s: _Stop) -> dict[str, Any]:
     """What a first stop changes in its session."""
     session, message = s.session, s.message
+    read = list(samples.read(message.payload.get("transactionData")))
+    course = registers.follow(session, registers.readings(read, message.received_at, message.behind))
     flags: set[str] = set()
     if not oddities.INCOMPLETE.isdisjoint(message.oddities):
         flags.add(rules.FORM)
     if s.reconciled:
         flags.add(rules.RECONCILED)
-    if not rules.is_plausible(s.timestamp, message.received_at):
+    believed = message.believes(s.timestamp)
+    if not believed:
         flags.add(rules.CLOCK)
-    end = rules.effective(s.timestamp, message.received_at)
+    end = message.effective(s.timestamp)
     if end < session.effective_start:
         flags.add(rules.STOP_BEFORE_START)
         end = max(message.received_at, session.effective_start)
@@ -192,44 +221,47 @@ def _completed(s: _Stop) -> dict[str, Any]:
         flags.add(rules.GAP)
     register = s.meter_stop_mwh
     if register is None:
-        register = _last_register(s)
+        register = course.last_mwh if course.end_mwh is None else course.end_mwh
         if not message.flat:
             flags.add(rules.NO_METER_STOP)
+    elif course.last_mwh is not None and course.last_at is not None:
+        rounding = registers.ROUNDING_MWH
+        flags |= registers.step(
+            course.last_at, course.last_mwh, end, register, known=believed, rounding=rounding
+        )
     duration = end - session.effective_start
     if s.timestamp is not None and session.start_timestamp is not None:
         # with a clock that restarts, the charger's own two times still tell how long it took
         duration = max(duration, s.timestamp - session.start_timestamp)
-    energy, odd = rules.energy(session.meter_start_mwh, register, duration)
+    energy, odd = rules.energy(course.start_mwh, register, duration)
     if message.flat:
         odd.discard(rules.NO_METER_START)
-    kept = set(session.flags.split()) - {rules.SUSPECT}
+    kept = registers.settled(session.flags, course) - {rules.SUSPECT, rules.NO_SIGN}
     return {
         "status": rules.COMPLETED,
         "stop_timestamp": s.timestamp,
         "stop_received_at": message.received_at,
         "effective_end": end,
+        "meter_start_mwh": course.start_mwh,
         "meter_stop_mwh": s.meter_stop_mwh,
         "energy_mwh": energy,
-        "reason": (message.payload.get("reason") or "Local")[:32],
+        "reason": s.reason,
         "stop_id_tag": None if s.id_tag is None else s.id_tag[:255],
         "flags": rules.join_flags(kept, flags, odd),
     }
 
 
-def _last_register(s: _Stop) -> int | None:
-    """The last reading of the energy register (mWh) that is known, transactionData included."""
-    readings = [(s.session.meter_last_at, s.session.meter_last_mwh)] if s.session.meter_last_at else []
-    for sample in samples.read(s.message.payload.get("transactionData")):
-        if (register := sample.register_mwh()) is not None:
-            readings.append((rules.effective(sample.timestamp, s.message.received_at), register))
-    return sorted(readings, key=lambda reading: reading[0])[-1][1] if readings else None
-
-
-def _conflict(s: _Stop) -> dict[str, Any] | None:
-    """What a further stop changes: nothing, but that a different one is flagged."""
+def _conflict(s: _Stop, conflicting: list[tuple[ChargerMessage, int]]) -> dict[str, Any] | None:
+    """What a further stop changes: nothing, but that a different one is flagged and kept in the inbox."""
     session = s.session
+    if _says_the_same(s, session):
+        return None
+    # A stop that an operator's end came before, or that says no more than the first, is no contradiction.
     same = session.meter_stop_mwh == s.meter_stop_mwh and session.stop_timestamp == s.timestamp
-    if same or s.message.flat or rules.CONFLICTING_STOP in session.flags.split():
+    if s.message.flat and same:
+        return None
+    conflicting.append((s.message, session.id))
+    if rules.CONFLICTING_STOP in session.flags.split():
         return None
     return {"flags": rules.join_flags(session.flags, {rules.CONFLICTING_STOP})}
 

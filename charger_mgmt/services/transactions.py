@@ -26,6 +26,7 @@ def start_by_operator(
     *,
     connector_id: int | None,
     id_tag: str | None,
+    id_tag_status: str,
     now: datetime,
 ) -> int:
     """Record the start of a flat charger's session; returns its transactionId.
@@ -51,6 +52,7 @@ def start_by_operator(
                 "connector_id": connector,
                 "session_id": session_id,
                 "id_tag": id_tag,
+                "id_tag_status": id_tag_status,
                 "status": rules.IN_PROGRESS,
                 "start_key": start_key,
                 "start_received_at": now,
@@ -86,12 +88,22 @@ def end_by_operator(conn: Connection, transaction_id: int, *, now: datetime) -> 
     flat_status.show(conn, [Outlet(row.charger_id, row.connector_id, now)], spoken=False)
 
 
-def interrupt_by_operator(conn: Connection, transaction_id: int, *, flat: bool, now: datetime) -> None:
+def interrupt_by_operator(
+    conn: Connection,
+    transaction_id: int,
+    *,
+    flat: bool,
+    now: datetime,
+    requested_by: str,
+    reason: str | None = None,
+) -> None:
     """Close a session whose charger never reported its end: it is Interrupted, not Completed."""
     row = _open(conn, transaction_id)
     if row is None:
         return
-    bulk.update(conn, Transaction.__table__, [interrupted(row, {rules.CLOSED_BY_OPERATOR})])
+    closed = interrupted(row, {rules.CLOSED_BY_OPERATOR}, now)
+    closed |= {"close_reason": reason, "closed_by": requested_by}
+    bulk.update(conn, Transaction.__table__, [closed])
     if flat:
         flat_status.show(conn, [Outlet(row.charger_id, row.connector_id, now)], spoken=False)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import replace
 
-from sqlalchemy import Connection, func, select
+from sqlalchemy import Connection, func, or_, select
 
 from ..domain import authorisation
 from ..domain.authorisation import TagRecord
@@ -30,6 +30,8 @@ _KNOWN = (
     .outerjoin(Transaction, Transaction.id == Command.transaction_id)
     .where(among(Tag.__table__.c.id_tag_key, "keys"))
 )
+
+_NOT_REFUSED = or_(Transaction.id_tag_status.is_(None), Transaction.id_tag_status == authorisation.ACCEPTED)
 
 
 def find_tags(conn: Connection, id_tags: Iterable[str], *, starting: bool) -> dict[str, TagRecord]:
@@ -67,7 +69,10 @@ def find_tags(conn: Connection, id_tags: Iterable[str], *, starting: bool) -> di
 
 
 def count_active(conn: Connection, tags: Iterable[TagRecord]) -> dict[str, int]:
-    """How many transactions each limited tag has open, by tag key; locks the tags so that it stays true."""
+    """How many transactions each limited tag has open, by tag key; locks the tags so that it stays true.
+
+    A session that was refused at its start is not one of the tag's.
+    """
     keys = distinct(
         authorisation.tag_key(tag.id_tag) for tag in tags if tag.max_active_transactions is not None
     )
@@ -77,7 +82,7 @@ def count_active(conn: Connection, tags: Iterable[TagRecord]) -> dict[str, int]:
     lowered = func.lower(Transaction.id_tag)
     counted = conn.execute(
         select(lowered, func.count())
-        .where(Transaction.status == IN_PROGRESS, lowered.in_(keys))
+        .where(Transaction.status == IN_PROGRESS, lowered.in_(keys), _NOT_REFUSED)
         .group_by(lowered)
     )
     return {row[0]: row[1] for row in counted}

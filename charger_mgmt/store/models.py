@@ -292,7 +292,7 @@ class Inbox(Base):
     """Charger messages that could not be turned into rows: kept whole, for the operator.
 
     `kind`: "poison" (the database or our code refused it), "orphan-stop" (a StopTransaction that belongs
-    to no session we know) or "unreadable" (stored as far as it could be read; the rest is only here).
+    to no session we know), "conflicting-stop" (a second stop of a session that says something else) or "unreadable" (stored as far as it could be read; the rest is only here).
     """
 
     __tablename__ = "inbox"

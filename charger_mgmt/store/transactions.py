@@ -29,13 +29,16 @@ _RUNNING = (
     _T.meter_start_mwh,
     _T.meter_last_mwh,
     _T.meter_last_at,
+    _T.meter_source,
     _T.flags,
 )
 #: What MeterValues need of a session.
-METERED = (*_RUNNING, _T.effective_end, _T.energy_mwh)
+METERED = (*_RUNNING, _T.effective_end, _T.energy_mwh, _T.interrupted_at)
+#: What else a start needs of those that are open.
+_BEGUN = (*METERED, _T.id_tag, _T.id_tag_status)
 #: What StopTransaction needs of it.
-STOPPED = (*_RUNNING, _T.start_timestamp, _T.stop_timestamp, _T.meter_stop_mwh)
-_NAMED = (*dict.fromkeys((*_RECOGNISED, *STOPPED)), _T.session_id)
+STOPPED = (*_RUNNING, _T.start_timestamp, _T.stop_timestamp, _T.meter_stop_mwh, _T.stop_id_tag, _T.reason)
+_NAMED = (*dict.fromkeys((*_RECOGNISED, *STOPPED)), _T.session_id, _T.id_tag)
 
 # Made once: to put a statement together costs as much as to execute it.
 _BY_START_KEYS = (
@@ -47,7 +50,7 @@ _BY_IDS = {
     for columns in (METERED, STOPPED)
 }
 _OPEN = (
-    select(*METERED)
+    select(*_BEGUN)
     .where(_T.status == IN_PROGRESS, among(_T.charger_id, "charger_ids"))
     .order_by(_T.id)
     .with_for_update()

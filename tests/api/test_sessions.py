@@ -278,10 +278,62 @@ def test_a_name_that_fits_several_open_sessions_is_409(api: Api, charger: Plug) 
 
 
 def test_digits_are_always_a_transaction_id(api: Api, charger: Plug) -> None:
-    charger("1", flat=True).says("BootNotification", {"chargePointModel": "X", "chargePointVendor": "Y"})
-    started = api.post("/api/transactions/1/start", {"sessionId": "4711"})
-    assert started.status_code == 201
+    flat = charger("1", flat=True)
+    flat.says("BootNotification", {"chargePointModel": "X", "chargePointVendor": "Y"})
+    for digits in ("4711", "0", "00065", "٦٥"):
+        refused = api.post("/api/transactions/1/start", {"sessionId": digits})
+        assert (refused.status_code, refused.json["errors"][0]["field"]) == (400, "sessionId")
     assert api.post("/api/transactions/4711/end").status_code == 404
+
+
+@pytest.mark.parametrize("spelled", ["0{}", "000{}", "+{}", "{}.0", "-{}"])
+def test_an_id_is_written_in_one_way(api: Api, charger: Plug, spelled: str) -> None:
+    started = charger("CP1").starts()
+    for call in ("end", "close"):
+        answer = api.post(
+            f"/api/transactions/{spelled.format(started)}/{call}",
+            {"reason": "x"} if call == "close" else None,
+        )
+        assert answer.status_code == 404
+    assert api.get(f"/api/transactions/{spelled.format(started)}").status_code == 404
+    assert api.get(f"/api/transactions/{started}").json["status"] == "In Progress"
+
+
+@pytest.mark.parametrize("status", ["Blocked", "Expired", "Invalid"])
+def test_a_start_that_we_would_refuse_does_not_reach_the_charger(
+    api: Api, charger: Plug, status: str
+) -> None:
+    made = charger("CP1")
+    api.post("/api/tags", {"idTag": "CARD-9", "status": status})
+    answer = api.post("/api/transactions/CP1/start", {"sessionId": "ABC123", "idTag": "card-9"})
+    assert (answer.status_code, answer.json["code"], answer.json["idTagStatus"]) == (
+        409,
+        "tag-refused",
+        status,
+    )
+    assert made.asked == []
+
+
+def test_a_sessions_id_that_is_used_up_by_an_interrupted_session_is_409(api: Api, charger: Plug) -> None:
+    flat = charger("1", flat=True)
+    flat.says("BootNotification", {"chargePointModel": "X", "chargePointVendor": "Y"})
+    started = api.post("/api/transactions/1/start", {"sessionId": "ABC123"}).json["transactionId"]
+    closed = api.post(f"/api/transactions/{started}/close", {"reason": "the box was replaced"})
+    assert (closed.status_code, closed.json["status"]) == (200, "Interrupted")
+    row = api.get(f"/api/transactions/{started}").json
+    assert row["closeReason"] == "the box was replaced"
+    assert "closed-by-operator" in row["flags"]
+    assert api.post("/api/transactions/1/start", {"sessionId": "ABC123"}).status_code == 409
+    assert api.post(f"/api/transactions/{started}/end").status_code == 409
+
+
+def test_the_end_of_an_interrupted_session_asks_its_charger(api: Api, charger: Plug) -> None:
+    made = charger("CP1")
+    started = made.starts()
+    api.post(f"/api/transactions/{started}/close", {"reason": "lost"})
+    made.answers["RemoteStopTransaction"] = {"status": "Rejected"}
+    assert api.post(f"/api/transactions/{started}/end").json["code"] == "command-refused"
+    assert [action for action, _ in made.asked] == ["RemoteStopTransaction"]
 
 
 class TestFlatCharger:

@@ -62,13 +62,15 @@ def test_the_parts_of_a_key_cannot_run_into_each_other():
         (NOW + timedelta(minutes=9), True),
         (NOW + 2 * HOUR, False),  # local time labelled Z
         (datetime(1970, 1, 1, tzinfo=UTC), False),
-        (NOW - timedelta(days=500), False),
+        (NOW - timedelta(days=500), True),
+        (NOW - timedelta(days=5 * 365), True),
+        (NOW - timedelta(days=5 * 366), False),
+        (datetime(2000, 1, 1, tzinfo=UTC), False),
         (None, False),
     ],
 )
 def test_the_chargers_time_counts_where_it_can_be_believed(moment, believed):
-    assert rules.is_plausible(moment, NOW) is believed
-    assert rules.effective(moment, NOW) == (moment if believed else NOW)
+    assert rules.believed(moment, NOW, rules.BEHIND) is believed
 
 
 def test_energy_is_the_difference_of_the_readings():

@@ -105,7 +105,9 @@ def test_a_session_given_up_by_an_operator_no_longer_shows_as_charging(central, 
     begins(flat, "A")
     with central.engine.begin() as conn:
         transaction_id = conn.scalar(Transaction.__table__.select())
-        transactions.interrupt_by_operator(conn, transaction_id, flat=True, now=clock.now())
+        transactions.interrupt_by_operator(
+            conn, transaction_id, flat=True, now=clock.now(), requested_by="ops"
+        )
     assert (central.row(Transaction).status, status(central)) == ("Interrupted", "Available")
 
 
@@ -116,9 +118,11 @@ def test_an_operators_start_is_no_sign_of_life(central, flat):
     with central.engine.begin() as conn:
         charger = conn.execute(Charger.__table__.select()).one()
         transactions.start_by_operator(
-            conn, charger, "ABC123", connector_id=None, id_tag=None, now=clock.now()
+            conn, charger, "ABC123", connector_id=None, id_tag=None, id_tag_status="Accepted", now=clock.now()
         )
     row = central.row(Charger)
     assert (row.status, row.last_seen_at) == ("Charging", seen)
     with central.engine.begin() as conn, pytest.raises(ChargerBusy):
-        transactions.start_by_operator(conn, charger, "ABC124", connector_id=1, id_tag=None, now=clock.now())
+        transactions.start_by_operator(
+            conn, charger, "ABC124", connector_id=1, id_tag=None, id_tag_status="Accepted", now=clock.now()
+        )
