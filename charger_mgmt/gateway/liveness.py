@@ -11,7 +11,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from .. import clock
 from ..errors import ChargerManagementError, DatabaseAway
-from ..services import commands, connections, liveness
+from ..services import commands, connections, liveness, transactions
 from ..store import watch
 from ..store.faults import Fault, classify
 
@@ -23,6 +23,8 @@ log = logging.getLogger(__name__)
 #: Seconds by which the database's clock may differ from what has passed for us between two turns; a slow
 #: answer looks like a difference too.
 CLOCK_JUMP = 20.0
+#: Seconds between looks for sessions that show no sign.
+SIGNS_EVERY = 60.0
 
 
 def start(central: CentralSystem) -> None:
@@ -76,6 +78,7 @@ class LivenessWatch:
         #: The database's clock less our monotonic one, when we last looked, in seconds.
         self._offset: float | None = None
         self._resume_due = True
+        self._signs_at = 0.0
 
     def resume(self) -> None:
         """The database was away: nobody could be written down, so every charger gets a whole limit."""
@@ -113,6 +116,10 @@ class LivenessWatch:
         limit = timedelta(seconds=central.settings["HEARTBEAT_TIMEOUT"])
         with central.engine.begin() as conn:
             silent = liveness.sweep(conn, limit)
+        if clock.monotonic() - self._signs_at > SIGNS_EVERY:
+            self._signs_at = clock.monotonic()
+            with central.engine.begin() as conn:
+                transactions.flag_without_sign(conn, clock.now())
         if silent:
             log.info("%d chargers are silent: %s", len(silent), ", ".join(silent[:20]))
 

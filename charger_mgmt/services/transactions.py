@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import Connection
+from sqlalchemy import Connection, select
 
 from ..domain import status as status_rules
 from ..domain import transactions as rules
@@ -13,7 +13,7 @@ from ..domain.keys import key
 from ..errors import ChargerBusy
 from ..store import bulk, transactions
 from ..store.base import AnyRow
-from ..store.models import Transaction
+from ..store.models import Charger, Connector, MeterValue, Transaction
 from . import flat_status
 from .flat_status import Outlet
 from .start_transaction import interrupted
@@ -106,6 +106,52 @@ def interrupt_by_operator(
     bulk.update(conn, Transaction.__table__, [closed])
     if flat:
         flat_status.show(conn, [Outlet(row.charger_id, row.connector_id, now)], spoken=False)
+
+
+#: A session that has shown no sign for so long is worth a look.
+NO_SIGN_AFTER = timedelta(minutes=15)
+
+
+def flag_without_sign(conn: Connection, now: datetime) -> int:
+    """Flag the sessions that are open without a sample while their connector does not charge. Returns how many.
+
+    Their charger may have lost them with the answer to their start. A sample or a charging connector takes
+    the flag away; an operator may close them. Flat chargers send no samples and are left out.
+    """
+    t, c, k = Transaction.__table__.c, Connector.__table__.c, Charger.__table__.c
+    sampled = select(MeterValue.id).where(MeterValue.transaction_id == t.id).exists()
+    charging = (
+        select(c.charger_id)
+        .where(
+            c.charger_id == t.charger_id,
+            c.connector_id == t.connector_id,
+            c.status.in_(sorted(status_rules.DELIVERING)),
+        )
+        .exists()
+    )
+    found = conn.scalars(
+        select(t.id)
+        .join(Charger.__table__, k.id == t.charger_id)
+        .where(
+            t.status == rules.IN_PROGRESS,
+            t.start_received_at < now - NO_SIGN_AFTER,
+            t.meter_last_at.is_(None),
+            t.flags.not_like(f"%{rules.NO_SIGN}%"),
+            k.dialect != "flat",
+            ~sampled,
+            ~charging,
+        )
+        .order_by(t.id)
+        .limit(1000)
+    ).all()
+    locked = transactions.by_ids(conn, found).values()
+    changed = [
+        {"id": row.id, "flags": rules.join_flags(row.flags, {rules.NO_SIGN})}
+        for row in locked
+        if row.status == rules.IN_PROGRESS and row.meter_last_at is None
+    ]
+    bulk.update(conn, Transaction.__table__, changed)
+    return len(changed)
 
 
 def _open(conn: Connection, transaction_id: int) -> AnyRow | None:

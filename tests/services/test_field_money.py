@@ -1,7 +1,11 @@
 """What real chargers did to sessions and their energy, each with its right value."""
 
+from datetime import timedelta
+
 import pytest
 
+from charger_mgmt import clock
+from charger_mgmt.services import transactions
 from charger_mgmt.store.models import Inbox, Transaction
 
 from .conftest import ago, text
@@ -206,6 +210,29 @@ def test_a_session_that_was_given_up_and_goes_on_is_in_progress_again(central):
     charger.meters(older, power, at=ago(minutes=5))
     row = central.row(Transaction, id=older)
     assert (row.status, row.effective_end, row.energy_mwh, row.flags) == ("In Progress", None, None, "")
+
+
+# Sessions that nobody speaks of
+
+
+def test_an_open_session_without_any_sign_is_flagged_until_there_is_one(central):
+    charger = central.charger()
+    started = charger.starts(ago(hours=1))["transactionId"]
+    later = clock.now() + transactions.NO_SIGN_AFTER + timedelta(seconds=1)
+
+    def flagged(at):
+        with central.engine.begin() as conn:
+            return transactions.flag_without_sign(conn, at)
+
+    assert flagged(clock.now()) == 0  # we have only just heard of it
+    charger.reports(1, "Charging")
+    assert flagged(later) == 0
+    charger.reports(1, "Finishing")
+    assert (flagged(later), flagged(later)) == (1, 0)
+    assert central.row(Transaction).flags == "no-sign"
+    power = {"value": "7000", "measurand": "Power.Active.Import", "unit": "W"}
+    charger.meters(started, power)
+    assert (central.row(Transaction).flags, flagged(later)) == ("", 0)
 
 
 # Times
