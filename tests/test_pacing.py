@@ -2,6 +2,7 @@
 
 import json
 
+import gevent
 import pytest
 
 from charger_mgmt import clock
@@ -59,9 +60,26 @@ def test_a_charger_that_comes_while_too_many_enter_is_asked_to_come_back(app, ch
     assert charger.boots().status == "Accepted"
 
 
-def test_boots_after_an_outage_get_shorter_intervals_but_flat_ones_do_not(app, charger, flat_charger):
+def test_boots_after_an_outage_get_shorter_intervals_in_both_dialects(app, charger, flat_charger):
     app.extensions["central_system"].committer.returned_at = clock.monotonic()
-    intervals = {charger.boots()["interval"] for _ in range(20)}
-    assert len(intervals) > 1
-    assert max(intervals) <= 300
-    assert {flat_charger.boots()["interval"] for _ in range(20)} == {300}
+    for booting in (charger, flat_charger):
+        intervals = {booting.boots()["interval"] for _ in range(20)}
+        assert len(intervals) > 1
+        assert max(intervals) <= 300
+
+
+def test_a_newcomer_waits_for_room_and_gets_it():
+    pacing = Pacing(1)
+    with pacing.entering():
+        waiting = gevent.spawn(pacing.waits_for_room, 5)
+        crowded_out = gevent.spawn(pacing.waits_for_room, 5)
+        gevent.sleep(0)
+        assert (waiting.ready(), crowded_out.get()) == (False, False)
+    assert waiting.get(timeout=1)
+
+
+def test_a_newcomer_does_not_wait_for_ever():
+    pacing = Pacing(1)
+    with pacing.entering():
+        assert not pacing.waits_for_room(0.01)
+    assert pacing.waits_for_room(0)

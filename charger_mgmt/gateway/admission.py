@@ -33,6 +33,8 @@ FLAT = "flat"
 _LOOKUPS = 4
 #: Seconds that a lookup stands in line; a charger's own patience is not much longer.
 _PATIENCE = 10.0
+#: Seconds that a newcomer waits for room before it is asked to come back.
+_ROOM_PATIENCE = 3.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,7 +93,7 @@ class Admission:
             return Refused(501, "Not Implemented", "WebSockets are served by gunicorn's gevent worker only.")
         if not self._committer.available:
             return _away("The database is away.")
-        if self._pacing.is_full:
+        if not self._pacing.waits_for_room(_ROOM_PATIENCE):
             return _away("Too many chargers are dialing in at once.")
         try:
             with self._pacing.entering():

@@ -167,12 +167,7 @@ def _as_it_is(central: CentralSystem, session: Session, reply: Reply) -> Reply:
 def _booted(central: CentralSystem, session: Session, reply: Reply) -> Reply:
     session.registration = reply.payload["status"]
     session.status_reported = False
-    returned_at = central.committer.returned_at
-    if session.registration == ACCEPTED and returned_at is not None:
-        passed = clock.monotonic() - returned_at
-        interval = pacing.heartbeat_interval(reply.payload["interval"], passed)
-        return Reply(reply.payload | {"interval": interval}, reply.follow_ups)
-    return reply
+    return Reply(pacing.paced(reply.payload, central.committer.since_return), reply.follow_ups)
 
 
 def _status_reported(central: CentralSystem, session: Session, reply: Reply) -> Reply:

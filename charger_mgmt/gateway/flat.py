@@ -18,6 +18,7 @@ from ..services.committer import ProcessingFailed
 from ..services.inbound import ChargerMessage
 from .admission import FLAT, OCPP16, Admission
 from .connection import Connections
+from .pacing import paced
 
 if TYPE_CHECKING:
     from ..central_system import CentralSystem
@@ -138,6 +139,7 @@ class FlatSession:
         ).payload
         if action == _BOOT:
             speaker.registration = answer["status"]
+            answer = paced(answer, self._central.committer.since_return)
         return answer
 
     def _speaker(self, message: FlatMessage) -> _Speaker:

@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import random
+from collections import deque
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Any
+
+from gevent.event import Event
 
 #: For so long after an outage of the database (seconds) boots are told to spread their heartbeats.
 RECOVERY = 600.0
@@ -25,10 +29,22 @@ class Pacing:
     def __init__(self, most: int) -> None:
         self._most = most
         self._entering = 0
+        #: Newcomers that wait for room, at most as many again.
+        self._line: deque[Event] = deque()
 
     @property
     def is_full(self) -> bool:
         return 0 < self._most <= self._entering
+
+    def waits_for_room(self, seconds: float) -> bool:
+        """Stand in line for at most so long; whether there is room. A short wait costs less than a new dial."""
+        if self.is_full and len(self._line) < self._most:
+            turn = Event()
+            self._line.append(turn)
+            turn.wait(seconds)
+            if turn in self._line:
+                self._line.remove(turn)
+        return not self.is_full
 
     @contextmanager
     def entering(self) -> Iterator[None]:
@@ -38,11 +54,20 @@ class Pacing:
             yield
         finally:
             self._entering -= 1
+            if self._line and not self.is_full:
+                self._line.popleft().set()
 
 
 def retry_after() -> str:
     """The Retry-After header's value, different for each, so that those turned away do not return together."""
     return str(random.randint(SOONEST, LATEST))
+
+
+def paced(answer: dict[str, Any], since_return: float | None) -> dict[str, Any]:
+    """A boot's answer, in either dialect; `since_return`: seconds since the database came back, None: never away."""
+    if answer["status"] != "Accepted":
+        return answer
+    return answer | {"interval": heartbeat_interval(answer["interval"], since_return)}
 
 
 def heartbeat_interval(ordinary: int, since_return: float | None) -> int:

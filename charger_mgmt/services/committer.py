@@ -89,6 +89,11 @@ class Committer:
         #: Called once when the database takes writes again.
         self.on_return: list[Callable[[], None]] = []
 
+    @property
+    def since_return(self) -> float | None:
+        """Seconds since the database last came back from an outage; None: it was never away."""
+        return None if self.returned_at is None else clock.monotonic() - self.returned_at
+
     def start(self) -> None:
         """Begin to commit in the background; needs gevent."""
         import gevent
