@@ -11,7 +11,7 @@ from flask import Blueprint, Response
 from ..domain.status import SUMMARIES
 from ..extensions import db
 from ..ocpp import identities
-from ..services import chargers
+from ..services import chargers, oddities
 from . import shapes
 from .central import central
 from .parsing import Fields, body, query
@@ -87,6 +87,13 @@ def list_events(charger_id: str) -> Response:
     return page(rows, limit, shapes.event, lambda row: (row.id,))
 
 
+@blueprint.get("/<charger_id>/oddities")
+def list_oddities(charger_id: str) -> Response:
+    with query():
+        pass
+    return reply([shapes.oddity(row) for row in oddities.listed(db.engine, charger_id)])
+
+
 def _page_of_ids(given: Fields) -> tuple[int, int | None]:
     limit = given.whole("limit", default=100, least=1, most=1000)
     (before,) = read_cursor(given.text("cursor", default=None, longest=1000), int) or (None,)
@@ -124,6 +131,7 @@ def _changes(given: Fields) -> dict[str, Any]:
         ("approved", "approved"),
         ("allowMissingSubprotocol", "allow_missing_subprotocol"),
         ("automaticCalls", "automatic_calls"),
+        ("strict", "strict"),
     ):
         if given.has(name):
             changes[column] = given.flag(name)

@@ -96,6 +96,7 @@ def charger_details(details: Details) -> dict[str, Any]:
         "hasPassword": c.password_hash is not None,
         "allowMissingSubprotocol": c.allow_missing_subprotocol,
         "automaticCalls": c.automatic_calls,
+        "strict": c.strict,
         "connectors": [_connector(row) for row in details.connectors],
         "openTransactions": [
             {
@@ -119,6 +120,7 @@ def _report(row: Any) -> dict[str, Any]:
     return {
         "status": row.status,
         "errorCode": row.error_code,
+        "reportedErrorCode": row.reported_error_code,
         "info": row.info,
         "vendorId": row.vendor_id,
         "vendorErrorCode": row.vendor_error_code,
@@ -134,6 +136,18 @@ def status_change(row: Any) -> dict[str, Any]:
 
 def event(row: Any) -> dict[str, Any]:
     return {"kind": row.kind, "detail": row.detail, "receivedAt": time_text(row.received_at)}
+
+
+def oddity(row: Any) -> dict[str, Any]:
+    """A way in which a charger departs from the specification; `lastRaw` is the newest message of the kind."""
+    return {
+        "action": row.action,
+        "kind": row.kind,
+        "count": row.count,
+        "firstAt": time_text(row.first_at),
+        "lastAt": time_text(row.last_at),
+        "lastRaw": row.last_raw,
+    }
 
 
 def inbox_message(row: Any) -> dict[str, Any]:

@@ -132,6 +132,7 @@ def serve(
         generation=opened["generation"],
         registration=opened["registration"],
         automatic_calls=opened["automatic_calls"],
+        strict=opened["strict"],
         timeouts_before_drop=central.settings["CALL_TIMEOUTS_BEFORE_DROP"],
         socket=socket,
         last_seen=central.last_seen,

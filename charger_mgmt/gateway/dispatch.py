@@ -48,13 +48,15 @@ def begin(
     central.last_seen.touch(session.charger_id)
     action = call.action
     try:
-        checked = schemas.check(action, call.payload)
+        checked = schemas.check(action, call.payload, strict=session.strict)
         violation = _violation(session, action, checked)
         if violation is not None:
             log.info("charger %s: %s refused: %s", session.identity, action[:64], violation.description)
             reply = Answer(session.conversation.error(call, violation.code, violation.description))
         elif action in FROM_MEMORY:
             reply = Answer(session.conversation.result(call, FROM_MEMORY[action]()))
+            if checked.oddities:  # the answer does not wait for their record
+                central.committer.begin(_message(central, session, call, checked), lambda _: None)
         else:
             message = _message(central, session, call, checked)
             central.committer.begin(message, lambda ticket: done(_stored(central, session, call, ticket)))
@@ -186,7 +188,10 @@ STORED: dict[str, Callable[[CentralSystem, Session, Reply], Reply]] = {
     "DataTransfer": _as_it_is,
     "DiagnosticsStatusNotification": _as_it_is,
     "FirmwareStatusNotification": _as_it_is,
+    "LogStatusNotification": _as_it_is,
     "MeterValues": _as_it_is,
+    "SecurityEventNotification": _as_it_is,
+    "SignedFirmwareStatusNotification": _as_it_is,
     "StartTransaction": _as_it_is,
     "StatusNotification": _status_reported,
     "StopTransaction": _as_it_is,

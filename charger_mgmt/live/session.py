@@ -94,6 +94,7 @@ class Session:
         last_seen: LastSeen,
         handle: Handle,
         automatic_calls: bool = True,
+        strict: bool = False,
         timeouts_before_drop: int = 3,
     ) -> None:
         self.identity = identity
@@ -101,6 +102,8 @@ class Session:
         self.generation = generation
         self.registration = registration
         self.automatic_calls = automatic_calls
+        #: Its messages are held to the letter of the specification.
+        self.strict = strict
         self.socket = socket
         self.conversation = Conversation()
         self.triggered: set[str] = set()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
-#: Section 4 of the specification: operations that a charge point initiates.
+#: What a charge point initiates: section 4 of the specification, and three notices of the security extension.
 FROM_CHARGER: Final = frozenset(
     {
         "Authorize",
@@ -13,7 +13,10 @@ FROM_CHARGER: Final = frozenset(
         "DiagnosticsStatusNotification",
         "FirmwareStatusNotification",
         "Heartbeat",
+        "LogStatusNotification",
         "MeterValues",
+        "SecurityEventNotification",
+        "SignedFirmwareStatusNotification",
         "StartTransaction",
         "StatusNotification",
         "StopTransaction",
@@ -45,7 +48,7 @@ FROM_CENTRAL_SYSTEM: Final = frozenset(
     }
 )
 
-#: The security extension (whitepaper): known names that this system does not support yet.
+#: The rest of the security extension (whitepaper): known names that this system does not support yet.
 SECURITY_EXTENSION: Final = frozenset(
     {
         "CertificateSigned",
@@ -54,10 +57,7 @@ SECURITY_EXTENSION: Final = frozenset(
         "GetInstalledCertificateIds",
         "GetLog",
         "InstallCertificate",
-        "LogStatusNotification",
-        "SecurityEventNotification",
         "SignCertificate",
-        "SignedFirmwareStatusNotification",
         "SignedUpdateFirmware",
     }
 )

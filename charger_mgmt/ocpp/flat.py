@@ -19,17 +19,12 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Final, TypeAlias
 
-from . import errors, frames, identities, readings, timestamps
-from . import oddities as odd
-from .published import document
+from . import errors, frames, identities, readings, schemas
 from .readings import Reading
 
 #: The dialect knows one connector unless the charger names another.
 DEFAULT_CONNECTOR: Final = 1
 LONGEST_TRANSACTION_ID: Final = 255
-LONGEST_TEXT: Final = 255
-_STATUSES: Final = tuple(document("StatusNotification")["properties"]["status"]["enum"])
-_ERROR_CODES: Final = tuple(document("StatusNotification")["properties"]["errorCode"]["enum"])
 
 
 @dataclass(frozen=True, slots=True)
@@ -185,20 +180,13 @@ def _transaction_id(body: dict) -> tuple[str, str | int]:
 
 
 def _boot(name: str, identity: str, body: dict) -> FlatMessage:
-    notes: set[str] = set()
-    payload = {}
-    for ours, theirs, required in (
-        ("chargePointVendor", "vendor", True),
-        ("chargePointModel", "model", True),
-        ("firmwareVersion", "firmwareVersion", False),
-        ("chargePointSerialNumber", "serialNumber", False),
-    ):
-        text = _text(body, theirs, notes, required=required)
-        if text is not None:
-            payload[ours] = text
-            if not text:
-                notes.add(odd.EMPTY_TEXT)
-    return FlatMessage(name, identity, payload, oddities=tuple(sorted(notes)))
+    fields = {
+        "vendor": "chargePointVendor",
+        "model": "chargePointModel",
+        "firmwareVersion": "firmwareVersion",
+        "serialNumber": "chargePointSerialNumber",
+    }
+    return _checked(name, identity, body, fields, {})
 
 
 def _heartbeat(name: str, identity: str, body: dict) -> FlatMessage:
@@ -206,33 +194,29 @@ def _heartbeat(name: str, identity: str, body: dict) -> FlatMessage:
 
 
 def _status(name: str, identity: str, body: dict) -> FlatMessage:
-    notes: set[str] = set()
-    status = _word(body, "status", _STATUSES)
-    if status is None:
-        raise _Refused(errors.OCCURENCE_CONSTRAINT_VIOLATION, "status is required", "status")
-    connector = body.get("connectorId", DEFAULT_CONNECTOR)
-    if connector is None:
-        connector = DEFAULT_CONNECTOR
-    if type(connector) is not int:
-        raise _Refused(errors.TYPE_CONSTRAINT_VIOLATION, "connectorId must be a whole number", "connectorId")
-    if not 0 <= connector <= readings.MOST_CONNECTORS:
-        message = f"connectorId must be from 0 to {readings.MOST_CONNECTORS}"
-        raise _Refused(errors.PROPERTY_CONSTRAINT_VIOLATION, message, "connectorId")
-    payload: dict[str, Any] = {
-        "connectorId": connector,
-        "errorCode": _word(body, "errorCode", _ERROR_CODES)
-        or ("OtherError" if status == "Faulted" else "NoError"),
-        "status": status,
-    }
-    info = _text(body, "info", notes)
-    if info:
-        payload["info"] = info
-    timestamp = _text(body, "timestamp", notes)
-    if timestamp is not None and timestamps.parse(timestamp) is None:
-        notes.add(odd.UNREADABLE_TIMESTAMP)
-    elif timestamp is not None:
-        payload["timestamp"] = timestamp
-    return FlatMessage(name, identity, payload, oddities=tuple(sorted(notes)))
+    fields = {field: field for field in ("connectorId", "errorCode", "status", "info", "timestamp")}
+    faulted = str(body.get("status")).strip().lower() == "faulted"
+    defaults = {"connectorId": DEFAULT_CONNECTOR, "errorCode": "OtherError" if faulted else "NoError"}
+    return _checked(name, identity, body, fields, defaults)
+
+
+def _checked(
+    name: str, identity: str, body: dict, fields: Mapping[str, str], defaults: Mapping[str, Any]
+) -> FlatMessage:
+    """A message that is not about a session, with the tolerances of OCPP-J's. `fields`: ours → OCPP's name."""
+    payload = dict(defaults)
+    for ours, theirs in fields.items():
+        value = body.get(ours)
+        if isinstance(value, str):
+            value = value.strip()
+        if value is not None or (ours in body and theirs not in defaults):
+            payload[theirs] = value
+    checked = schemas.check(name, payload)
+    if checked.violation is not None:
+        named, _, message = checked.violation.description.partition(" ")
+        field = next((ours for ours, theirs in fields.items() if theirs == named), named)
+        raise _Refused(checked.violation.code, f"{field} {message}", field)
+    return FlatMessage(name, identity, checked.payload, oddities=checked.oddities)
 
 
 def _start(name: str, identity: str, body: dict) -> FlatMessage:
@@ -257,39 +241,6 @@ def _stop(name: str, identity: str, body: dict) -> FlatMessage:
     reading.take("reason", readings.reason)
     payload = reading.result | {"sessionId": text}
     return FlatMessage(name, identity, payload, text, echo, tuple(sorted(notes)))
-
-
-def _text(body: dict, field: str, notes: set[str], *, required: bool = False) -> str | None:
-    value = body.get(field)
-    if value is None:
-        if field in body:
-            notes.add(odd.NULL_DROPPED)
-        elif required:
-            raise _Refused(errors.OCCURENCE_CONSTRAINT_VIOLATION, f"{field} is required", field)
-        return "" if required else None
-    if not isinstance(value, str):
-        raise _Refused(errors.TYPE_CONSTRAINT_VIOLATION, f"{field} must be a text", field)
-    text = value.strip()
-    if len(text) > LONGEST_TEXT:
-        raise _Refused(
-            errors.PROPERTY_CONSTRAINT_VIOLATION,
-            f"{field} must have at most {LONGEST_TEXT} characters",
-            field,
-        )
-    return text
-
-
-def _word(body: dict, field: str, words: tuple[str, ...]) -> str | None:
-    value = body.get(field)
-    if value is None:
-        return None
-    if not isinstance(value, str):
-        raise _Refused(errors.TYPE_CONSTRAINT_VIOLATION, f"{field} must be a text", field)
-    if value not in words:
-        raise _Refused(
-            errors.PROPERTY_CONSTRAINT_VIOLATION, f"{field} must be one of {', '.join(words)}", field
-        )
-    return value
 
 
 _Reader: TypeAlias = Callable[[str, str, dict], FlatMessage]

@@ -40,6 +40,14 @@ UNKNOWN_LOCATION: Final = "unknown-location"
 UNKNOWN_FORMAT: Final = "unknown-format"
 #: A known word in other spelling (`Celcius`, `Hz`, `wh`); it was put right.
 RESPELLED: Final = "respelled"
+#: An error code that the specification does not know; it reads as OtherError, the word is kept.
+UNKNOWN_ERROR_CODE: Final = "unknown-error-code"
+#: A word for a status that the specification does not know; it is kept as it is.
+UNKNOWN_STATUS: Final = "unknown-status"
+#: A status of OCPP 1.5 (`Occupied`); it reads as the nearest one of 1.6.
+STATUS_OF_1_5: Final = "status-of-1.5"
+#: An object or a list where a text is due; it is kept as its JSON text.
+OBJECT_AS_TEXT: Final = "object-as-text"
 #: A sample without a readable value; it was left out, its neighbours stay.
 BAD_SAMPLE: Final = "bad-sample"
 #: A meter value without any sample.

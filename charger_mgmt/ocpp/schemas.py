@@ -6,21 +6,26 @@ Two kinds of message that a charger sends:
 read, in the right types (see `readings`); a violation beside it says what a strict receiver would have
 answered, and is information only.
 
-*The other seven* are refused with the code that is due (OCPP-J table 7), except for what real chargers
-are known to do and what refusing would cost more than it teaches:
+*The others*: what the meaning survives is taken, and noted as an oddity.
 
-    everywhere         a null is an absent field; 1.0 is the whole number 1
-    BootNotification   empty, padded or null chargePointVendor and chargePointModel (a charger that is
-                       refused for them boots for ever); over-long serial numbers, firmwareVersion,
-                       iccid, imsi and meterType, up to 255 characters
-    StatusNotification over-long info and vendorErrorCode, up to 255 characters (a fault is not lost for
-                       its prose); a timestamp in any readable form; one that looks like a timestamp but
-                       names no moment (0000-00-00T00:00:00Z: no clock yet), or an empty one, is left
-                       out; any of the nine statuses on connector 0
+    everywhere         a null is an absent field; 1.0 is the whole number 1; a field too many is left out; an
+                       over-long text is kept, up to 255 characters; a number stands for its text, digits for
+                       their number, true for "true"; words in other case, with blanks, hyphens or underscores
+    BootNotification   chargePointVendor and chargePointModel empty, padded, null or missing (a charger that is
+                       refused for them boots for ever)
+    StatusNotification an errorCode that is unknown reads as OtherError (its word is `reportedErrorCode`), one that
+                       is missing as NoError or, with Faulted, OtherError; a timestamp that names no moment is
+                       left out; OCPP 1.5's `Occupied` reads as Preparing; any of the nine statuses on connector 0
+    DataTransfer       an object or a list as `data` is kept as its JSON text
+    …StatusNotification of firmware, diagnostics and logs: an unknown status is kept as it is
 
-All else stands: a text for a number (`"connectorId": "1"`), an unknown enum value (`Occupied` is OCPP 1.5),
-an idTag of 21 characters in Authorize, a field too many, a connector below 0 or above 1000, a
-timestamp that is none.
+What cannot be understood is refused with the code that is due (OCPP-J table 7): no idTag, vendorId, connectorId or
+status at all, a status of a connector that is no word of OCPP, a connector below 0 or above 1000.
+
+With `strict` (a setting of the charger) everything is refused that the schema does not allow, except for what
+costs more than it teaches: nulls, 1.0; empty, padded or null vendor and model; over-long serial numbers,
+firmwareVersion, iccid, imsi, meterType, info and vendorErrorCode, up to 255 characters; a timestamp in any readable
+form, or one that looks like a timestamp but names no moment; any status on connector 0.
 
 A charger's answers (`check_response`) are read with every tolerance; what we send (`check_request`,
 `response_errors`) is checked to the letter.
@@ -37,6 +42,7 @@ from typing import Any, Final
 from . import errors, timestamps
 from . import oddities as odd
 from .actions import FROM_CENTRAL_SYSTEM, FROM_CHARGER, KNOWN, NEVER_REFUSED
+from .frames import to_text
 from .published import Fault, Violation, compiled, document, faults, is_valid
 from .readings import LARGEST_CONNECTOR, MOST_CONNECTORS, READERS
 
@@ -57,6 +63,8 @@ class Checked:
 
 #: Longest text that is kept where an over-long one is accepted; the width of the columns.
 LONGEST_TEXT: Final = 255
+#: The longest JSON text that is kept of an object where a text is due.
+LONGEST_JSON: Final = 65_536
 _OVERLONG: Final = {
     "BootNotification": (
         "chargePointSerialNumber",
@@ -125,7 +133,7 @@ _THEIR_ANSWERS: Final = {
 }
 
 
-def check(action: str, payload: Any) -> Checked:
+def check(action: str, payload: Any, *, strict: bool = False) -> Checked:
     """A charger's CALL: what may be processed, and the error code that is due otherwise. Never raises.
 
     An action that OCPP 1.6 does not know is NotImplemented, one that we do not serve NotSupported.
@@ -144,7 +152,7 @@ def check(action: str, payload: Any) -> Checked:
         payload = {}
     if action in NEVER_REFUSED:
         return _money(action, payload)
-    return _other(action, payload)
+    return _other(action, payload, strict)
 
 
 def check_request(action: str, payload: Any) -> list[tuple[str, str]]:
@@ -189,7 +197,7 @@ def _money(action: str, payload: dict) -> Checked:
     return Checked(read, _sorted(notes), found[0].violation() if found else None)
 
 
-def _other(action: str, payload: dict) -> Checked:
+def _other(action: str, payload: dict, strict: bool) -> Checked:
     notes: set[str] = set()
     if None in payload.values():
         notes.add(odd.NULL_DROPPED)
@@ -202,14 +210,129 @@ def _other(action: str, payload: dict) -> Checked:
     connector = payload.get("connectorId")
     if isinstance(connector, Decimal) and 0 <= connector <= LARGEST_CONNECTOR and connector % 1 == 0:
         payload = payload | {"connectorId": int(connector)}
-    found = [] if is_valid(_RELAXED[action], payload) else faults(_RELAXED[action], payload)
-    if found:
-        return Checked(payload, _sorted(notes), found[0].violation())
+    words: dict[str, str] = {}
+    if not is_valid(_RELAXED[action], payload):
+        found = faults(_RELAXED[action], payload)
+        if not strict:
+            payload, words, found = _mended(action, payload, found, notes)
+        if found:
+            return Checked(payload, _sorted(notes), found[0].violation())
     if action == "BootNotification":
         payload = _boot(payload, notes)
     elif action == "StatusNotification":
-        return _status(payload, notes)
-    return Checked(payload, _sorted(notes))
+        checked = _status(payload, notes, strict)
+        return Checked(checked.payload | words, checked.oddities, checked.violation)
+    return Checked(payload | words, _sorted(notes))
+
+
+#: Fields whose unknown words are kept beside what they read as: (action, field) → (reads as, kept in, oddity).
+_OPEN_WORDS: Final = {
+    ("StatusNotification", "errorCode"): ("OtherError", "reportedErrorCode", odd.UNKNOWN_ERROR_CODE),
+    ("DiagnosticsStatusNotification", "status"): ("Idle", "status", odd.UNKNOWN_STATUS),
+    ("FirmwareStatusNotification", "status"): ("Idle", "status", odd.UNKNOWN_STATUS),
+    ("LogStatusNotification", "status"): ("Idle", "status", odd.UNKNOWN_STATUS),
+    ("SignedFirmwareStatusNotification", "status"): ("Idle", "status", odd.UNKNOWN_STATUS),
+}
+#: Texts for people or for software of the maker's: an object in their place is kept as its JSON text.
+_PROSE: Final = {
+    ("DataTransfer", "data"),
+    ("SecurityEventNotification", "techInfo"),
+    ("StatusNotification", "info"),
+}
+#: What OCPP 1.5 had another word for.
+_OLD_STATUSES: Final = {"occupied": "Preparing"}
+#: Required fields that may be missing all the same; errorCode has a default of its own.
+_MAY_BE_MISSING: Final = {
+    "BootNotification": ("chargePointVendor", "chargePointModel"),
+    "SecurityEventNotification": ("timestamp",),
+}
+
+
+def _mended(
+    action: str, payload: dict, found: list[Fault], notes: set[str]
+) -> tuple[dict, dict[str, str], list[Fault]]:
+    """The payload with its faults put right as far as its meaning survives; words to keep; the faults left."""
+    payload = dict(payload)
+    words: dict[str, str] = {}
+    for _ in range(3):  # a number that becomes a text may turn out to be no known word
+        for fault in found:
+            words |= _mend_call(action, payload, fault, notes)
+        found = [fault for fault in faults(_RELAXED[action], payload) if fault.keyword != "maxLength"]
+        if not found:
+            break
+    return payload, words, found
+
+
+def _mend_call(action: str, payload: dict, fault: Fault, notes: set[str]) -> dict[str, str]:
+    """Put one fault of a charger's call right in place, if it can be; returns words to keep beside it."""
+    if len(fault.path) != 1 or type(fault.path[0]) is not str:
+        return {}
+    name = fault.path[0]
+    value = payload.get(name)
+    match fault.keyword:
+        case "additionalProperties":
+            del payload[name]
+            notes.add(odd.EXTRA_FIELD)
+        case "maxLength":
+            payload[name] = payload[name][:LONGEST_TEXT]
+            notes.add(odd.OVERLONG_TEXT)
+        case "required":
+            _fill_in(action, payload, name, notes)
+        case "type":
+            if isinstance(value, dict | list) and (action, name) in _PROSE:
+                payload[name] = to_text(value)[:LONGEST_JSON]
+                notes.add(odd.OBJECT_AS_TEXT)
+            elif (other := _as_due(value, fault.arguments["types"], notes)) is not None:
+                payload[name] = other
+            elif name not in document(action).get("required", ()) or _has_default(action, name):
+                del payload[name]  # what it needs is filled in when it is found missing
+                notes.add(odd.UNREADABLE_FIELD)
+        case "enum" if isinstance(value, str):
+            return _known_word(action, payload, name, fault.arguments["options"], notes)
+    return {}
+
+
+def _has_default(action: str, name: str) -> bool:
+    return name in _MAY_BE_MISSING.get(action, ()) or (action, name) == ("StatusNotification", "errorCode")
+
+
+def _fill_in(action: str, payload: dict, name: str, notes: set[str]) -> None:
+    if name in _MAY_BE_MISSING.get(action, ()):
+        payload[name] = ""
+        notes.add(odd.MISSING_FIELD)
+    elif (action, name) == ("StatusNotification", "errorCode"):
+        status = payload.get("status")
+        faulted = isinstance(status, str) and _bare(status) == "faulted"
+        payload[name] = "OtherError" if faulted else "NoError"
+        notes.add(odd.MISSING_FIELD)
+
+
+def _known_word(action: str, payload: dict, name: str, options: list[Any], notes: set[str]) -> dict[str, str]:
+    value = payload[name]
+    known = next((option for option in options if _bare(option) == _bare(value)), None)
+    if known is not None:
+        payload[name] = known
+        notes.add(odd.RESPELLED)
+    elif (action, name) in _OPEN_WORDS:
+        payload[name], kept_in, oddity = _OPEN_WORDS[action, name]
+        notes.add(oddity)
+        return {kept_in: value.strip()[:LONGEST_TEXT]}
+    elif (action, name) == ("StatusNotification", "status") and _bare(value) in _OLD_STATUSES:
+        payload[name] = _OLD_STATUSES[_bare(value)]
+        notes.add(odd.STATUS_OF_1_5)
+    return {}
+
+
+def _bare(word: str) -> str:
+    """A word without what spellings differ in: case, blanks, hyphens, underscores."""
+    return re.sub(r"[\s_-]+", "", word).casefold()
+
+
+def _as_due(value: Any, types: list[str], notes: set[str]) -> Any:
+    """A value as the JSON type that is due, or None. true is no number, and no number is a name for nothing."""
+    if "string" in types:
+        return _converted(_plain(value, notes), types, notes) if not isinstance(value, str) else None
+    return None if isinstance(value, bool) else _converted(value, types, notes)
 
 
 def _boot(payload: dict, notes: set[str]) -> dict:
@@ -222,19 +345,20 @@ def _boot(payload: dict, notes: set[str]) -> dict:
             notes.add(odd.PADDED_TEXT)
         if not text:
             notes.add(odd.EMPTY_TEXT)
+        text = text[:LONGEST_TEXT]
         if len(text) > limits[name]["maxLength"]:
             notes.add(odd.OVERLONG_TEXT)
         result[name] = text
     return result
 
 
-def _status(payload: dict, notes: set[str]) -> Checked:
+def _status(payload: dict, notes: set[str], strict: bool) -> Checked:
     """The timestamp readable or gone."""
     if any(len(payload.get(name, "")) > 50 for name in _OVERLONG["StatusNotification"]):
         notes.add(odd.OVERLONG_TEXT)
     timestamp = payload.get("timestamp")
     if timestamp is not None and timestamps.parse(timestamp) is None:
-        if timestamp.strip() and not _TIMESTAMP_LIKE.match(timestamp):
+        if strict and timestamp.strip() and not _TIMESTAMP_LIKE.match(timestamp):
             fault = Violation(errors.PROPERTY_CONSTRAINT_VIOLATION, "timestamp must be a date and time")
             return Checked(payload, _sorted(notes), fault)
         notes.add(odd.UNREADABLE_TIMESTAMP)

@@ -68,8 +68,9 @@ def change(central: commands.Central, engine: Engine, identity: str, changes: Ma
         if values:
             chargers.change(conn, charger.id, **values)
     session = central.registry.get(identity)
-    if session is not None and "automatic_calls" in values:
-        session.automatic_calls = values["automatic_calls"]
+    if session is not None:
+        for name in values.keys() & {"automatic_calls", "strict"}:
+            setattr(session, name, values[name])
     after = details(engine, identity)
     if values.get("approved") and session is not None and after.charger.registration == "Pending":
         _ask_for_boot(central, after.charger)

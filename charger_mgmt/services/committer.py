@@ -12,6 +12,7 @@ import logging
 from collections import defaultdict, deque
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import Engine
@@ -27,6 +28,7 @@ from . import (
     inbox,
     meter_values,
     notices,
+    oddities,
     start_transaction,
     status_notification,
     stop_transaction,
@@ -51,6 +53,10 @@ BATCH_SERVICES: dict[str, BatchService] = {
     "DataTransfer": notices.data_transfer,
     "FirmwareStatusNotification": notices.firmware_status,
     "DiagnosticsStatusNotification": notices.diagnostics_status,
+    "Heartbeat": notices.nothing,
+    "LogStatusNotification": notices.event,
+    "SecurityEventNotification": notices.event,
+    "SignedFirmwareStatusNotification": notices.event,
     "Disconnect": connections.disconnect,
 }
 
@@ -269,6 +275,12 @@ class Committer:
 
     def _dispatch(self, conn: Any, messages: Sequence[ChargerMessage]) -> list[Reply]:
         now = clock.now()
+        replies = self._serve(conn, messages, now)
+        if odd := [message for message in messages if message.oddities]:
+            oddities.record(conn, odd)
+        return replies
+
+    def _serve(self, conn: Any, messages: Sequence[ChargerMessage], now: datetime) -> list[Reply]:
         if len(messages) == 1:
             return BATCH_SERVICES[messages[0].action](conn, messages, now, self._settings)
         groups: dict[str, list[int]] = defaultdict(list)

@@ -26,7 +26,7 @@ def connect(
     """Give each connection its generation; create the charger where it is new.
 
     The payload of each message: {"dialect", "process_id"}. The reply's: {"charger_id", "generation",
-    "registration", "approved", "automatic_calls", "dialect"}. The messages' own charger_id is not
+    "registration", "approved", "automatic_calls", "strict", "dialect"}. The messages' own charger_id is not
     looked at: it may not exist yet.
     """
     identities = bulk.distinct(message.identity for message in messages)
@@ -62,6 +62,7 @@ def connect(
                     "registration": row.registration,
                     "approved": row.approved,
                     "automatic_calls": bool(row.automatic_calls),
+                    "strict": bool(row.strict),
                     "dialect": dialect,
                 }
             )
@@ -135,7 +136,7 @@ def _has_gone(conn: Connection, charger_id: int, generation: int, at: datetime) 
 
 def _lock(conn: Connection, identities: list[str]) -> dict:
     rows = conn.execute(
-        select(_C.id, _C.identity, _C.generation, _C.registration, _C.approved, _C.automatic_calls)
+        select(_C.id, _C.identity, _C.generation, _C.registration, _C.approved, _C.automatic_calls, _C.strict)
         .where(_C.identity.in_(identities))
         .order_by(_C.id)
         .with_for_update()

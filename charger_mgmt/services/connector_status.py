@@ -16,7 +16,7 @@ from ..store.models import Charger, Connector, StatusChange
 
 _CHARGER = Charger.__table__.c
 _CONNECTOR = Connector.__table__.c
-_DETAILS = ("status", "error_code", "info", "vendor_id", "vendor_error_code")
+_DETAILS = ("status", "error_code", "reported_error_code", "info", "vendor_id", "vendor_error_code")
 
 
 @dataclass(slots=True)
@@ -32,6 +32,8 @@ class Report:
     info: str | None = None
     vendor_id: str | None = None
     vendor_error_code: str | None = None
+    #: The charger's own word, where `error_code` stands for one that the specification does not know.
+    reported_error_code: str | None = None
     clock_skew_ms: int | None = None
 
 
@@ -104,7 +106,7 @@ def _summarise(
 
 def summary_change(charger_id: int, word: str, now: datetime) -> dict[str, Any]:
     """A history row of a charger's own four-word summary."""
-    row = dict.fromkeys(("connector_id", "error_code", "info", "vendor_id", "vendor_error_code", "timestamp"))
+    row = dict.fromkeys(("connector_id", *_DETAILS[1:], "timestamp"))
     return {"charger_id": charger_id, "status": word, "received_at": now} | row
 
 
@@ -117,6 +119,7 @@ def _row(report: Report) -> dict[str, Any]:
         "info": report.info,
         "vendor_id": report.vendor_id,
         "vendor_error_code": report.vendor_error_code,
+        "reported_error_code": report.reported_error_code,
         "timestamp": report.timestamp,
         "received_at": report.received_at,
     }

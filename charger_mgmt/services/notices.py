@@ -1,4 +1,4 @@
-"""DataTransfer, FirmwareStatusNotification, DiagnosticsStatusNotification (sections 4.3 to 4.5)."""
+"""What a charger tells and nothing follows from: data, firmware, diagnostics, security (sections 4.3 to 4.5)."""
 
 from __future__ import annotations
 
@@ -21,6 +21,21 @@ def data_transfer(
     return [Reply({"status": "UnknownVendorId"}) for _ in messages]
 
 
+def event(
+    conn: Connection, messages: Sequence[ChargerMessage], now: datetime, settings: Settings
+) -> list[Reply]:
+    """Keep a notice of the security extension for the operator to read."""
+    events.journal(conn, ((message, message.action, message.payload) for message in messages))
+    return [Reply({}) for _ in messages]
+
+
+def nothing(
+    conn: Connection, messages: Sequence[ChargerMessage], now: datetime, settings: Settings
+) -> list[Reply]:
+    """A Heartbeat is answered from memory; one that is odd comes here for its oddities."""
+    return [Reply({}) for _ in messages]
+
+
 def firmware_status(
     conn: Connection, messages: Sequence[ChargerMessage], now: datetime, settings: Settings
 ) -> list[Reply]:
@@ -39,7 +54,7 @@ def _note(conn: Connection, messages: Sequence[ChargerMessage], column: str) -> 
     rows = {
         message.charger_id: {
             "id": message.charger_id,
-            column: message.payload["status"],
+            column: message.payload["status"][:32],
             f"{column}_at": message.received_at,
         }
         for message in messages

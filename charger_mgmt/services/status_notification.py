@@ -46,6 +46,7 @@ def _report(message: ChargerMessage) -> connector_status.Report:
         info=_cut(payload.get("info")),
         vendor_id=_cut(payload.get("vendorId")),
         vendor_error_code=_cut(payload.get("vendorErrorCode")),
+        reported_error_code=_cut(payload.get("reportedErrorCode")),
         clock_skew_ms=skew,
     )
 

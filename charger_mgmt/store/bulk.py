@@ -19,6 +19,7 @@ from .literals import LITERALS, json_text, moment_text, storable, storable_tree
 
 __all__ = [
     "among",
+    "count_up",
     "distinct",
     "insert",
     "insert_new",
@@ -66,6 +67,25 @@ def upsert(conn: Connection, table: Table, rows: Sequence[Mapping[str, Any]], ke
     others = [column for column in rows[0] if column not in keys]
     ending = _on_conflict(conn, ", ".join(f"{c} = VALUES({c})" for c in others)) or (
         f" ON CONFLICT ({', '.join(keys)}) DO UPDATE SET " + ", ".join(f"{c} = excluded.{c}" for c in others)
+    )
+    _insert(conn, table, rows, ending)
+
+
+def count_up(
+    conn: Connection,
+    table: Table,
+    rows: Sequence[Mapping[str, Any]],
+    *,
+    keys: Sequence[str],
+    newest: Sequence[str],
+) -> None:
+    """Insert the rows; where `keys` are there already, add `count` to theirs and replace `newest`."""
+    if not rows:
+        return
+    changes = ", ".join(f"{c} = VALUES({c})" for c in newest)
+    ending = _on_conflict(conn, f"count = {table.name}.count + VALUES(count), {changes}") or (
+        f" ON CONFLICT ({', '.join(keys)}) DO UPDATE SET count = {table.name}.count + excluded.count, "
+        + ", ".join(f"{c} = excluded.{c}" for c in newest)
     )
     _insert(conn, table, rows, ending)
 

@@ -46,7 +46,8 @@ def test_X_05_an_action_of_the_other_direction_is_not_supported(charger, action)
         ("Authorize", ["CARD-9"], "FormationViolation"),
     ],
 )
-def test_X_06_each_fault_has_its_code(charger, action, payload, code):
+def test_X_06_each_fault_has_its_code(charger, operator, action, payload, code):
+    assert operator.patch(f"/api/chargers/{charger.identity}", {"strict": True}).status == 200
     assert error(charger, action, payload) == code
     assert charger.heartbeats()["currentTime"]
 

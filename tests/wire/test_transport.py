@@ -146,6 +146,7 @@ def test_X_05_unknown_and_foreign_actions(server) -> None:
 )
 def test_X_06_each_fault_has_its_code_and_the_id_comes_back(server, payload, code) -> None:
     with booted(server, "X06") as charger:
+        assert server.request("PATCH", "/api/chargers/X06", {"strict": True}).status == 200
         answer = charger.calls("StatusNotification", payload, "the-id")
         assert (answer[0], answer[1], answer[2]) == (4, "the-id", code)
         assert isinstance(answer[3], str)
@@ -388,3 +389,30 @@ def test_500_sockets_on_one_worker_while_rest_answers(server) -> None:
     finally:
         for charger in chargers:
             charger.close()
+
+
+def test_what_the_meaning_survives_is_taken_and_shown_to_the_operator(server) -> None:
+    with booted(server, "ODD") as charger:
+        assert charger.calls("Authorize", {"idTag": "CARD-9", "connectorId": 1}, "a")[0] == 3
+        status = {"connectorId": "1", "errorCode": "Error", "status": "Faulted"}
+        assert charger.calls("StatusNotification", status, "b") == [3, "b", {}]
+        assert charger.calls("Heartbeat", {"now": 1}, "c")[0] == 3
+    seen = server.get("/api/chargers/ODD").json
+    assert (seen["hasFault"], seen["connectors"][0]["reportedErrorCode"]) == (True, "Error")
+
+    def kinds():
+        return {(row["action"], row["kind"]) for row in server.get("/api/chargers/ODD/oddities").json}
+
+    wait_until(
+        lambda: (
+            kinds()
+            == {
+                ("Authorize", "extra-field"),
+                ("Heartbeat", "extra-field"),
+                ("StatusNotification", "text-as-number"),
+                ("StatusNotification", "unknown-error-code"),
+            }
+        ),
+        seconds=5,
+        what="the oddities are counted",
+    )

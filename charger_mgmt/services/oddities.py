@@ -1,0 +1,54 @@
+"""How chargers depart from the specification: once for each kind and message, with a count and the last example."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from sqlalchemy import Connection, Engine, Row
+
+from ..store import bulk, oddities
+from ..store.connections import reading
+from ..store.models import ChargerOddity
+from .commands import find_charger
+from .inbound import ChargerMessage
+
+#: Characters of an example that are kept.
+LONGEST_EXAMPLE = 20_000
+#: An example in which this stands may hold a password.
+_SECRET = "authorizationkey"
+
+
+def record(conn: Connection, messages: Sequence[ChargerMessage]) -> None:
+    """Count the messages' oddities, in the commit that stores them."""
+    rows: dict[tuple[int, str, str], dict[str, Any]] = {}
+    for message in messages:
+        for kind in message.oddities:
+            key = (message.charger_id, message.action, kind)
+            known = rows.get(key)
+            rows[key] = {
+                "charger_id": message.charger_id,
+                "action": message.action,
+                "kind": kind,
+                "count": known["count"] + 1 if known else 1,
+                "first_at": known["first_at"] if known else message.received_at,
+                "last_at": message.received_at,
+                "last_raw": _example(message.raw),
+            }
+    bulk.count_up(
+        conn,
+        ChargerOddity.__table__,
+        [rows[key] for key in sorted(rows)],  # in one order, so that batches do not lock crosswise
+        keys=("charger_id", "action", "kind"),
+        newest=("last_at", "last_raw"),
+    )
+
+
+def listed(engine: Engine, identity: str) -> Sequence[Row[Any]]:
+    """A charger's oddities, the latest first. Raises NotFound."""
+    with reading(engine) as conn:
+        return oddities.of_charger(conn, find_charger(conn, identity).id)
+
+
+def _example(raw: str) -> str:
+    return "(withheld)" if _SECRET in raw.lower() else raw[:LONGEST_EXAMPLE]
