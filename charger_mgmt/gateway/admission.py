@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import logging
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -20,7 +20,7 @@ from ..ocpp import identities
 from ..services import charger_passwords
 from ..services.committer import Committer
 from ..store import chargers
-from ..store.connections import reading
+from ..store.connections import reading, writing
 from . import addresses
 from .addresses import Credentials
 from .pacing import Pacing, retry_after
@@ -131,7 +131,28 @@ class Admission:
         row = self.find(given.user) if given is not None else None
         if given is not None and row is not None and row.allow_missing_subprotocol:
             return self._ocpp_j(given.user, offered, given)
-        return _flat(row, given, refused="HTTP_AUTHORIZATION" in environ and given is None)
+        if "HTTP_AUTHORIZATION" in environ and given is None:
+            return _unauthorized()
+        if row is None or given is None or not row.password_hash:
+            return Admitted(FLAT, None)
+        return Admitted(FLAT, row.identity) if self._may_enter(row, given) else _unauthorized()
+
+    def _may_enter(self, row: Row[Any], given: Credentials | None) -> bool:
+        """Whether the credentials are the charger's; the user is the identity (whitepaper A00.FR.204).
+
+        A key whose answer was lost is settled by what the charger uses.
+        """
+        pending = row.pending_password_hashes
+        if not row.password_hash and not pending:
+            return True
+        used = None
+        if given is not None and given.user == row.identity:
+            used = charger_passwords.proven(row.password_hash, pending, given.password)
+        if used is not None and pending:
+            left = charger_passwords.settled(row.password_hash, pending, used)
+            with writing(self._engine) as conn:
+                chargers.settle_password(conn, row.id, pending, used, left)
+        return used is not None or not row.password_hash
 
     def _ocpp_j(self, identity: str, offered: list[str], given: Credentials | None) -> Admitted | Refused:
         if (wrong := identities.problem(identity)) is not None:
@@ -139,7 +160,7 @@ class Admission:
         row = self.find(identity)
         if row is None and self._closed:
             return Refused(404, "Not Found", "No charger by this identity is known here.")
-        if row is not None and row.password_hash and not _proves(given, identity, row.password_hash):
+        if row is not None and not self._may_enter(row, given):
             log.warning("charger %s: refused, wrong or missing credentials", identity)
             return _unauthorized()
         if OCPP16 in offered:
@@ -147,36 +168,6 @@ class Admission:
         if not offered and row is not None and row.allow_missing_subprotocol:
             return Admitted(OCPP16, identity)
         return _no_subprotocol()
-
-
-def _flat(row: Row[Any] | None, given: Credentials | None, *, refused: bool) -> Admitted | Refused:
-    """A flat socket may be anonymous; credentials, if there are any, must be right."""
-    if refused:
-        return _unauthorized()
-    if row is None or given is None or not row.password_hash:
-        return Admitted(FLAT, None)
-    if not _proves(given, row.identity, row.password_hash):
-        return _unauthorized()
-    return Admitted(FLAT, row.identity)
-
-
-def _proves(given: Credentials | None, identity: str, stored: str) -> bool:
-    """The user is the identity (whitepaper A00.FR.204) and the password is the one on file."""
-    return (
-        given is not None
-        and given.user == identity
-        and any(charger_passwords.matches(stored, spelled) for spelled in _spellings(given.password))
-    )
-
-
-def _spellings(password: bytes) -> Iterator[bytes]:
-    """The password, and its hex digits.
-
-    An AuthorizationKey is hex in the configuration and bytes in the header (section 6.2.2); an operator who
-    sets a charger's password may write it either way.
-    """
-    digits = password.hex()
-    yield from (password, digits.encode(), digits.upper().encode())
 
 
 def _bad(detail: str) -> Refused:

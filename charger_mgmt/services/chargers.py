@@ -141,11 +141,12 @@ def _columns(changes: Mapping[str, Any]) -> dict[str, Any]:
     if "password" in values:
         password = values.pop("password")
         values["password_hash"] = None if password is None else _hashed(password)
+        values["pending_password_hashes"] = None
     return values
 
 
 def _hashed(password: str) -> str:
-    data = password.encode()
+    data = charger_passwords.canonical(password)
     if not charger_passwords.SHORTEST <= len(data) <= charger_passwords.LONGEST:
         limits = f"must have {charger_passwords.SHORTEST} to {charger_passwords.LONGEST} bytes"
         raise InvalidInput(f"password: {limits}", {"password": limits})

@@ -106,6 +106,8 @@ class Queued:
     message_id: str
     requested_by: str
     session: Any
+    #: Of a new AuthorizationKey: whether the charger has it is known only from its answer.
+    key_hash: str | None = None
     sent: bool = False
     done: AsyncResult = field(default_factory=AsyncResult)
 
@@ -167,8 +169,14 @@ def queue(
     )
     if one_use_for is not None and id_tag is not None:
         tags.add(conn, id_tag, now, status="Accepted", expiry_date=now + one_use_for, command_id=command_id)
+    key_hash = None
+    if _sets_password(action, payload):
+        key_hash = charger_passwords.hashed(charger_passwords.canonical(str(payload["value"])))
+        charger = find_charger(conn, charger.identity, lock=True)
+        pending = charger_passwords.with_pending(charger.pending_password_hashes, key_hash)
+        chargers.change(conn, charger.id, pending_password_hashes=pending)
     return Queued(
-        command_id, charger.id, charger.identity, action, payload, message_id, requested_by, session
+        command_id, charger.id, charger.identity, action, payload, message_id, requested_by, session, key_hash
     )
 
 
@@ -324,10 +332,36 @@ def _write(conn: Connection, command: Queued, state: str, values: dict[str, Any]
         moved = commands.move(conn, command.command_id, commands.LATE_ANSWER, **values)
     if not moved:
         log.warning("command %d cannot become %r from where it is", command.command_id, state)
-    said_yes = (values.get("response") or {}).get("status") == "Accepted"
-    if moved and said_yes and _sets_password(command.action, command.payload):
-        password = charger_passwords.of_authorization_key(command.payload["value"])
-        chargers.change(conn, command.charger_id, password_hash=charger_passwords.hashed(password))
+    if moved and command.key_hash is not None:
+        _settle_key(conn, command, command.key_hash, state, values)
+
+
+#: Errors that leave open whether the charger took what it was sent.
+_UNCLEAR = {"InternalError", "GenericError"}
+
+
+def _settle_key(
+    conn: Connection, command: Queued, key_hash: str, state: str, values: Mapping[str, Any]
+) -> None:
+    """What a command's state says about the AuthorizationKey that it carries; nothing, while it is unclear."""
+    charger = find_charger(conn, command.identity, lock=True)
+    pending = charger.pending_password_hashes
+    if not charger_passwords.is_pending(pending, key_hash):
+        return  # settled by the charger's use of it, or by a newer password
+    status = (values.get("response") or {}).get("status")
+    if status == "Accepted":
+        chargers.change(conn, charger.id, password_hash=key_hash, pending_password_hashes=None)
+        return
+    refused = status in ("Rejected", "NotSupported")
+    error = values.get("error_code")
+    refused = refused or (error is not None and error not in _UNCLEAR)
+    refused = refused or (state == commands.CHARGER_GONE and not command.sent)
+    if refused:
+        left = charger_passwords.without_pending(pending, key_hash)
+        chargers.change(conn, charger.id, pending_password_hashes=left)
+    elif status == "RebootRequired":
+        left = charger_passwords.after_reboot(pending, key_hash)
+        chargers.change(conn, charger.id, pending_password_hashes=left)
 
 
 def _of_error(command: Queued, error: CallErrored) -> dict[str, Any]:

@@ -80,6 +80,15 @@ def change(conn: Connection, charger_id: int, **values: Any) -> None:
     conn.execute(update(Charger.__table__).where(_C.id == charger_id).values(**values))
 
 
+def settle_password(conn: Connection, charger_id: int, pending: str, used: str, left: str | None) -> None:
+    """The charger has used the password with this hash; nothing changes if other keys are `pending` by now."""
+    conn.execute(
+        update(Charger.__table__)
+        .where(_C.id == charger_id, _C.pending_password_hashes == pending)
+        .values(password_hash=used, pending_password_hashes=left)
+    )
+
+
 def connectors(conn: Connection, charger_id: int) -> Sequence[Row[Any]]:
     c = Connector.__table__.c
     return conn.execute(

@@ -51,8 +51,9 @@ class Charger(Base):
     booted_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
     #: Salted hash of the HTTP Basic password; None: the charger needs none.
     password_hash: Mapped[str | None] = mapped_column(String(255))
-    #: The one before, valid until one of the two is used: whether the charger took the new one is not known.
-    previous_password_hash: Mapped[str | None] = mapped_column(String(255))
+    #: Of keys sent to the charger whose answer is not known: each is valid beside the password until one of them
+    #: is used. Space-separated; see services/charger_passwords.py.
+    pending_password_hashes: Mapped[str | None] = mapped_column(String(255))
     #: Its messages are held to the letter of the specification; else what the meaning survives is taken.
     strict: Mapped[bool] = mapped_column(Boolean, server_default=false())
     #: The charger may connect without offering a subprotocol (some makes do not).
