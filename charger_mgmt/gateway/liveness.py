@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import math
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
@@ -17,6 +18,7 @@ from ..store.faults import Fault, classify
 
 if TYPE_CHECKING:
     from ..central_system import CentralSystem
+    from ..live.session import Session
 
 log = logging.getLogger(__name__)
 
@@ -25,6 +27,8 @@ log = logging.getLogger(__name__)
 CLOCK_JUMP = 20.0
 #: Seconds between looks for sessions that show no sign.
 SIGNS_EVERY = 60.0
+#: Quiet chargers asked in one turn; after a standstill everybody is quiet at once.
+ASKED_AT_ONCE = 200
 
 
 def start(central: CentralSystem) -> None:
@@ -74,7 +78,8 @@ class LivenessWatch:
 
     def __init__(self, central: CentralSystem) -> None:
         self._central = central
-        self._asked: set[int] = set()
+        #: Row ids of the quiet chargers that were asked, and when (monotonic seconds).
+        self._asked: dict[int, float] = {}
         #: The database's clock less our monotonic one, when we last looked, in seconds.
         self._offset: float | None = None
         self._resume_due = True
@@ -124,23 +129,30 @@ class LivenessWatch:
             log.info("%d chargers are silent: %s", len(silent), ", ".join(silent[:20]))
 
     def _ask_the_quiet(self) -> None:
-        """Just before the limit a connected charger is asked for a Heartbeat, once."""
+        """Ask connected chargers for a Heartbeat just before the limit, and now and then while they stay silent.
+
+        One that has connected and said nothing has been quiet since then.
+        """
         settings = self._central.settings
-        early = settings["LIVENESS_PROBE_SECONDS"]
+        limit, early = settings["HEARTBEAT_TIMEOUT"], settings["LIVENESS_PROBE_SECONDS"]
         if not early or not settings["AUTOMATIC_CALLS"]:
             return
         now = clock.monotonic()
-        quiet_since = now - max(settings["HEARTBEAT_TIMEOUT"] - early, 0)
-        quiet = {
-            session.charger_id: session
+        quiet = [
+            session
             for session in self._central.registry.all()
-            if session.automatic_calls
-            and (self._central.last_seen.when(session.charger_id) or now) < quiet_since
-        }
-        for charger_id, session in quiet.items():
-            if charger_id not in self._asked:
-                gevent.spawn(self._ask, session.identity)
-        self._asked = set(quiet)
+            if session.automatic_calls and now - self._heard(session) > max(limit - early, 0)
+        ]
+        asked = {each.charger_id: self._asked.get(each.charger_id, -math.inf) for each in quiet}
+        due = [each for each in quiet if now - asked[each.charger_id] > limit / 2]
+        for session in sorted(due, key=self._heard)[:ASKED_AT_ONCE]:
+            asked[session.charger_id] = now
+            gevent.spawn(self._ask, session.identity)
+        self._asked = asked
+
+    def _heard(self, session: Session) -> float:
+        """When the charger last spoke, at the earliest when its socket was opened (monotonic seconds)."""
+        return max(session.connected_at, self._central.last_seen.when(session.charger_id) or -math.inf)
 
     def _ask(self, identity: str) -> None:
         try:

@@ -105,6 +105,8 @@ class Session:
         #: Its messages are held to the letter of the specification.
         self.strict = strict
         self.socket = socket
+        #: When the socket was opened (monotonic seconds): a charger that says nothing is silent since then.
+        self.connected_at = clock.monotonic()
         self.conversation = Conversation()
         self.triggered: set[str] = set()
         #: A charger that has never booted was asked to.
