@@ -13,18 +13,16 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy.engine import URL, make_url
-from sqlalchemy.exc import ArgumentError
-
 from charger_mgmt.errors import ConfigurationError
+from charger_mgmt.store import database_url
+from charger_mgmt.store.database_url import DatabaseUrl
+from charger_mgmt.store.room import LEAST_BESIDES_COMMITTERS
 
 ROOT = Path(__file__).resolve().parent
 INSTANCE = ROOT / "instance"
 
 #: Where a MySQL URL may be found; the first that is set wins.
 DATABASE_VARIABLES = ("DATABASE_URL", "JAWSDB_URL", "CLEARDB_DATABASE_URL")
-#: Options in a database URL that PyMySQL understands; platforms add others, on which it fails.
-PYMYSQL_OPTIONS = {"charset", "ssl_ca", "ssl_cert", "ssl_key", "ssl_verify_cert", "unix_socket"}
 ONBOARDING = ("open", "approve", "closed")
 SHORTEST_SECRET = 32
 
@@ -36,7 +34,8 @@ def load(environ: Mapping[str, str] | None = None) -> dict[str, Any]:
     """
     read = _Reader(os.environ if environ is None else environ)
     production = read.choice("APP_ENV", "development", ("development", "production")) == "production"
-    database = _database_url(read, production)
+    database = _database(read, production)
+    committers = read.whole("COMMITTERS", 2, least=1, most=16)
     workers = read.whole("WEB_CONCURRENCY", 1, least=1)
     redis_url = read.text("REDIS_URL", "")
     if workers > 1:
@@ -60,7 +59,8 @@ def load(environ: Mapping[str, str] | None = None) -> dict[str, Any]:
         "JWT_ACCESS_TOKEN_EXPIRES": timedelta(seconds=read.whole("ACCESS_TOKEN_SECONDS", 3600, least=60)),
         "JWT_REFRESH_TOKEN_EXPIRES": timedelta(days=30),
         "JWT_DECODE_LEEWAY": 10,
-        "SQLALCHEMY_DATABASE_URI": database,
+        "SQLALCHEMY_DATABASE_URI": database.url,
+        "DATABASE_TLS": database.tls,
         "MAX_CONTENT_LENGTH": read.whole("MAX_REQUEST_BYTES", 1 << 20, least=1024),
         "HOST": read.text("HOST", "127.0.0.1"),
         "PORT": read.whole("PORT", 8080, least=0, most=65535),
@@ -94,7 +94,12 @@ def load(environ: Mapping[str, str] | None = None) -> dict[str, Any]:
         "AUTOMATIC_CALLS": read.flag("AUTOMATIC_CALLS", True),
         #: How long after the boot answer the first automatic call goes out.
         "FOLLOW_UP_DELAY": read.number("FOLLOW_UP_DELAY", 1.0, least=0.0),
-        "COMMITTERS": read.whole("COMMITTERS", 2, least=1, most=16),
+        "COMMITTERS": committers,
+        #: Database connections: those of the chargers' side are held from the start, REST's opened when needed.
+        "CHARGER_CONNECTIONS": read.whole(
+            "CHARGER_CONNECTIONS", committers + 6, least=committers + LEAST_BESIDES_COMMITTERS, most=200
+        ),
+        "REST_CONNECTIONS": read.whole("REST_CONNECTIONS", 10, least=1, most=200),
         "BATCH_SIZE": read.whole("BATCH_SIZE", 256, least=1, most=5000),
         #: How long a charger's message waits for its commit before the socket is dropped.
         "COMMIT_TIMEOUT": read.number("COMMIT_TIMEOUT", 20.0, least=0.1),
@@ -181,35 +186,13 @@ def _remembered_secret() -> str:
     return secret
 
 
-def _database_url(read: _Reader, production: bool) -> str:
+def _database(read: _Reader, production: bool) -> DatabaseUrl:
     for name in DATABASE_VARIABLES:
         if value := read.text(name, ""):
-            return normalise_database_url(value, name)
+            return database_url.normalised(value, name)
     if production:
         raise ConfigurationError(
             "DATABASE_URL is not set. Example: DATABASE_URL=mysql://user:password@host/chargers"
         )
     INSTANCE.mkdir(exist_ok=True)
-    return f"sqlite:///{INSTANCE / 'chargers.sqlite3'}"
-
-
-def normalise_database_url(value: str, name: str = "DATABASE_URL") -> str:
-    """`mysql://…` as PyMySQL wants it: utf8mb4, without the options of other drivers."""
-    try:
-        url: URL = make_url(value)
-    except ArgumentError:
-        raise ConfigurationError(
-            f"{name} is not a database URL. Example: {name}=mysql://user:password@host/chargers"
-        ) from None
-    if url.get_backend_name() == "sqlite":
-        return value
-    if url.get_backend_name() not in ("mysql", "mariadb"):
-        raise ConfigurationError(f"{name}: only mysql:// and sqlite:// URLs are supported.")
-    if not url.database:
-        raise ConfigurationError(
-            f"{name} names no database. Example: {name}=mysql://user:password@host/chargers"
-        )
-    options = {key: text for key, text in url.query.items() if key in PYMYSQL_OPTIONS}
-    options["charset"] = "utf8mb4"
-    url = url.set(drivername="mysql+pymysql", query=options)
-    return url.render_as_string(hide_password=False)
+    return DatabaseUrl(f"sqlite:///{INSTANCE / 'chargers.sqlite3'}")

@@ -132,8 +132,20 @@ access_log_format = '%(h)s "%(r)s" %(s)s, %(b)s bytes, %(M)s ms'
 
 def post_worker_init(worker) -> None:
     """SIGTERM also closes the chargers' sockets, so that they redial at once and the worker can go."""
+    from gunicorn.workers import ggevent
+
     from charger_mgmt import gateway
 
+    listeners = worker.wsgi.extensions["gateway"].listeners
+
+    class Listener(ggevent.StreamServer):
+        """What gunicorn is about to accept connections with."""
+
+        def __init__(self, *args, **kwargs) -> None:
+            super().__init__(*args, **kwargs)
+            listeners.append(self)
+
+    ggevent.StreamServer = Listener
     gateway.shut_down_on_sigterm(worker.wsgi)
     # A terminal sends Ctrl-C to master and worker alike; the master's word (SIGQUIT) is enough.
     signal.signal(signal.SIGINT, signal.SIG_IGN)

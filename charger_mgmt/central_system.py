@@ -11,6 +11,7 @@ from .live.registry import Registry
 from .services import retention
 from .services.committer import Committer
 from .store import engine
+from .store.sole import SoleProcess
 
 
 class CentralSystem:
@@ -27,11 +28,15 @@ class CentralSystem:
         self.registry = Registry()
         self.last_seen = LastSeen()
         self.committer = Committer(self.engine, settings)
+        self.sole = SoleProcess(self.engine)
         #: Called by start(), in order; the gateway adds its greenlets here.
         self.on_start: list[Callable[[CentralSystem], None]] = [retention.start]
 
     def start(self) -> None:
-        """Begin to serve: put right what a killed process left behind, start the greenlets."""
+        """Begin to serve: put right what a killed process left behind, start the greenlets.
+
+        Raises AnotherProcess and ConfigurationError, when the database has something against it.
+        """
         self.committer.start()
         for begin in self.on_start:
             begin(self)

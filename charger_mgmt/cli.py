@@ -11,12 +11,14 @@ from typing import Any
 import click
 from flask import Flask, current_app
 from flask.cli import AppGroup, with_appcontext
+from sqlalchemy.exc import DBAPIError
 
 from . import clock
-from .errors import ChargerManagementError
+from .errors import ChargerManagementError, DatabaseAway
 from .extensions import db
 from .services import accounts, chargers, retention
 from .simulate.cli import simulate
+from .store.faults import explain
 
 user = AppGroup("user", help="Operators' accounts.")
 charger = AppGroup("charger", help="Chargers.")
@@ -36,6 +38,10 @@ def _plain_errors(command: Callable[..., Any]) -> Callable[..., Any]:
     def run(*args: Any, **kwargs: Any) -> Any:
         try:
             return command(*args, **kwargs)
+        except DatabaseAway as error:
+            cause = error.__cause__
+            why = explain(cause) if isinstance(cause, DBAPIError) else str(error)
+            raise click.ClickException(why) from error
         except ChargerManagementError as error:
             raise click.ClickException(str(error)) from error
 

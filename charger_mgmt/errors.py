@@ -14,7 +14,8 @@
     │   ├── CallTimedOut            no answer in time: the outcome is unknown, not failed
     │   └── ChargerGone             the socket died before the answer: unknown if it had been sent
     ├── DatabaseAway                the database did not take the write; nothing was acknowledged
-    └── ConfigurationError          the system refuses to start; says what to set
+    ├── ConfigurationError          the system refuses to start; says what to set
+    └── AnotherProcess              one that lives serves on this database
 
 `api/problems.py` maps them to HTTP in one table; the gateway maps them to the wire.
 """
@@ -112,3 +113,7 @@ class DatabaseAway(ChargerManagementError):
 
 class ConfigurationError(ChargerManagementError):
     """The configuration cannot work; the message says what to set."""
+
+
+class AnotherProcess(ChargerManagementError):
+    """Another process serves on this database; the message says how to go on."""

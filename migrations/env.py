@@ -8,6 +8,8 @@ from alembic.util import CommandError
 from flask import current_app
 from sqlalchemy.exc import OperationalError
 
+from charger_mgmt.store import faults
+
 migrate = current_app.extensions["migrate"]
 options: dict[str, Any] = {
     "target_metadata": migrate.db.metadata,
@@ -39,7 +41,7 @@ else:
     try:
         connection = migrate.db.engine.connect()
     except OperationalError as error:
-        raise CommandError(f"the database does not answer: {error.orig}") from error
+        raise CommandError(faults.explain(error)) from error
     with connection, foreign_keys_off(connection):
         context.configure(connection=connection, **options)
         with context.begin_transaction():

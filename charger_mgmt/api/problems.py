@@ -20,6 +20,7 @@ from werkzeug.exceptions import HTTPException, MethodNotAllowed
 
 from .. import errors
 from ..services import accounts
+from ..store.faults import Fault, classify
 from .replies import command_href, command_link
 
 log = logging.getLogger(__name__)
@@ -39,7 +40,7 @@ STATUS: dict[type[Exception], tuple[int, str]] = {
     errors.ChargerGone: (504, "outcome-unknown"),
     errors.DatabaseAway: (503, "database-away"),
     OperationalError: (503, "database-away"),
-    PoolTimeout: (503, "database-away"),
+    PoolTimeout: (503, "database-busy"),
     accounts.LoginRefused: (401, "login-refused"),
     accounts.TooManyAttempts: (429, "too-many-attempts"),
 }
@@ -88,7 +89,12 @@ def _domain_error(error: Exception) -> Response:
         headers["WWW-Authenticate"] = "Bearer"
     if status == 503:
         headers["Retry-After"] = str(RETRY_AFTER)
-        log.warning("The database is away: %s", error.__cause__ or error)
+        cause = error.__cause__ or error
+        if classify(cause) is Fault.CROWDED:
+            log.warning("no database connection was free for a request: %s", type(cause).__name__)
+            detail = "Every database connection is in use; try again soon."
+            return problem(status, "database-busy", detail, headers=headers)
+        log.warning("The database is away: %s", cause)
         return problem(status, code, "The database is away; try again soon.", headers=headers)
     if isinstance(error, errors.ChargerGone) and not error.sent:
         status, code = STATUS[errors.ChargerOffline]
@@ -97,7 +103,9 @@ def _domain_error(error: Exception) -> Response:
 
 def _database_error(error: DBAPIError) -> Response:
     if isinstance(error, OperationalError) or error.connection_invalidated:
-        return _domain_error(errors.DatabaseAway())
+        away = errors.DatabaseAway()
+        away.__cause__ = error
+        return _domain_error(away)
     return _unexpected(error)
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from flask import Blueprint, Flask, Response, current_app, request
@@ -37,6 +37,8 @@ class Gateway:
     connections: Connections
     follow_ups: FollowUps
     keepalive: KeepAlive
+    #: What the server accepts connections with; closed first when the process ends.
+    listeners: list[Any] = field(default_factory=list)
 
 
 def register(app: Flask) -> None:

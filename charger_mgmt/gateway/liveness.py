@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import logging
 import math
+import os
+import signal
+from collections.abc import Callable
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
@@ -11,10 +14,11 @@ import gevent
 from sqlalchemy.exc import SQLAlchemyError
 
 from .. import clock
-from ..errors import ChargerManagementError, DatabaseAway
+from ..errors import AnotherProcess, ChargerManagementError, ConfigurationError, DatabaseAway
 from ..services import commands, connections, liveness, transactions
-from ..store import watch
+from ..store import room, watch
 from ..store.faults import Fault, classify
+from ..store.sole import RENEW
 
 if TYPE_CHECKING:
     from ..central_system import CentralSystem
@@ -42,26 +46,55 @@ def start(central: CentralSystem) -> None:
 
     def take_over() -> None:
         try:
-            _put_right(central)
+            _take_over(central)
         except (SQLAlchemyError, DatabaseAway) as error:
             cause = error.__cause__ if isinstance(error, DatabaseAway) else error
             if cause is None or classify(cause) is Fault.POISON:
                 raise
             committer.database_is_away(cause)
         else:
-            committer.on_return.remove(take_over)
+            committer.on_return.remove(again)
 
-    committer.on_return += [take_over, watcher.resume]
+    again = _ends_the_process(take_over)
+    committer.on_return += [again, watcher.resume]
     take_over()
     gevent.spawn(_run, watcher, central.settings["SWEEP_INTERVAL"])
+    gevent.spawn(_keep, _ends_the_process(central.sole.keep))
 
 
-def _put_right(central: CentralSystem) -> None:
+def _take_over(central: CentralSystem) -> None:
+    """Make sure that this process is the only one and that its connections fit; put right what was left."""
+    with central.engine.begin() as conn:
+        room.check(conn, central.settings)
+    central.sole.take()
     with central.engine.begin() as conn:
         left = connections.put_right(conn, central.process_id, clock.now())
+    room.warm(central.engine, central.settings["CHARGER_CONNECTIONS"])
     commands.put_right(central)
     if left:
         log.info("%d chargers were left as connected by an earlier process", left)
+
+
+def _ends_the_process(task: Callable[[], None]) -> Callable[[], None]:
+    """The task, after the start: what would have forbidden that ends the process now, in order."""
+
+    def run() -> None:
+        try:
+            task()
+        except (AnotherProcess, ConfigurationError) as error:
+            log.critical("This process ends: %s", error)
+            os.kill(os.getpid(), signal.SIGTERM)
+
+    return run
+
+
+def _keep(keep: Callable[[], None]) -> None:
+    while True:
+        gevent.sleep(RENEW)
+        try:
+            keep()
+        except Exception:  # a defect must not end the watch
+            log.exception("the database's lock could not be renewed")
 
 
 def _run(watcher: LivenessWatch, interval: float) -> None:

@@ -28,9 +28,17 @@ GRACE = 1.0
 
 
 def shutdown(app: Flask, grace: float = GRACE) -> None:
-    """Turn newcomers away (503), close every charger's socket, wait at most `grace` seconds, drop the rest."""
-    app.extensions["gateway"].admission.stopping = True
-    registry = app.extensions["central_system"].registry
+    """Take no more connections, close every charger's socket, wait at most `grace` seconds, drop the rest.
+
+    After a reload the next worker accepts those that come meanwhile: they wait in the kernel. What comes on a
+    connection that there was already is answered 503.
+    """
+    gateway = app.extensions["gateway"]
+    gateway.admission.stopping = True
+    for listener in gateway.listeners:
+        listener.close()
+    central = app.extensions["central_system"]
+    registry = central.registry
     leaving = registry.held()
     for session in leaving:
         session.close(frames.SERVICE_RESTART, "the server restarts, please reconnect")
@@ -41,6 +49,7 @@ def shutdown(app: Flask, grace: float = GRACE) -> None:
         session.drop("the server restarts")
     if leaving:
         log.info("closed %d chargers' sockets for the shutdown", len(leaving))
+    central.sole.release()  # the next process may begin, while an operator's last request is still under way
 
 
 def shut_down_on_sigterm(app: Flask) -> None:

@@ -1,14 +1,15 @@
 """Group commit: what chargers say is stored in batches, and answered only after the commit.
 
 A few greenlets take whatever is waiting, run it as sets in one database transaction, commit once and
-release the answers. Three kinds of trouble, three reactions (see store/faults.py): contention is tried
-again; a record that the database refuses goes to the inbox alone, its neighbours unharmed; a database
+release the answers. Four kinds of trouble, four reactions (see store/faults.py): contention is tried
+again, as is a database that has no connection to spare; a record that the database refuses goes to the inbox alone, its neighbours unharmed; a database
 that is away leaves every message unanswered, so that the chargers keep their queues.
 """
 
 from __future__ import annotations
 
 import logging
+import time
 from collections import defaultdict, deque
 from collections.abc import Callable, Sequence
 from dataclasses import replace
@@ -19,7 +20,7 @@ from sqlalchemy import Engine
 
 from .. import clock
 from ..errors import DatabaseAway
-from ..store import watch
+from ..store import room, watch
 from ..store.faults import Fault, classify, is_already_there
 from . import (
     authorize,
@@ -61,6 +62,8 @@ BATCH_SERVICES: dict[str, BatchService] = {
 }
 
 CONTENTION_ATTEMPTS = 5
+#: Seconds until another try for a connection when there was none to be had.
+CROWDED_PAUSE = 0.2
 #: A connection that fails at once was stale; one that fails after this long is a database in trouble.
 STALE_SECONDS = 2.0
 PROBE_SECONDS = 1.0
@@ -200,7 +203,7 @@ class Committer:
         try:
             replies = self._run([ticket.message for ticket in batch], CONTENTION_ATTEMPTS)
         except Exception as error:
-            if len(batch) > 1 and classify(error) is not Fault.AWAY:
+            if len(batch) > 1 and classify(error) not in (Fault.AWAY, Fault.CROWDED):
                 log.info("a batch of %d goes one by one: %s", len(batch), _first_line(error))
                 self._commit_one_by_one(batch)
             else:
@@ -234,7 +237,7 @@ class Committer:
         if fault is Fault.AWAY:
             self.database_is_away(error)
             self._release(batch, DatabaseAway())
-        elif fault is Fault.CONTENTION:
+        elif fault in (Fault.CONTENTION, Fault.CROWDED):
             log.warning("%s gave up: %s", batch[0].message.action, _first_line(error))
             self._release(batch, DatabaseAway("the database is too busy"))
         else:
@@ -270,7 +273,10 @@ class Committer:
                 # The same session on another socket, committed a moment ago, is contention of a kind.
                 contended = (fault is Fault.CONTENTION or is_already_there(error)) and attempt < attempts
                 contended = contended and (soon or len(messages) == 1)
-                if not stale and not contended:
+                crowded = fault is Fault.CROWDED and attempt < attempts
+                if crowded:
+                    time.sleep(CROWDED_PAUSE)
+                elif not stale and not contended:
                     raise
 
     def _dispatch(self, conn: Any, messages: Sequence[ChargerMessage]) -> list[Reply]:
@@ -355,6 +361,7 @@ class Committer:
             except Exception as error:
                 log.info("the database is still away: %s", _first_line(error))
         self._prober = None
+        room.warm(self._engine, self._settings["CHARGER_CONNECTIONS"])
         self.returned_at = clock.monotonic()
         self.available = True
         log.warning("the database takes writes again")

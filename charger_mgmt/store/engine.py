@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import ssl
 from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
@@ -25,8 +26,8 @@ def options(settings: Mapping[str, Any]) -> dict[str, Any]:
     timeout = settings["DATABASE_TIMEOUT"]
     return {
         "isolation_level": "READ COMMITTED",
-        "pool_size": 10,
-        "max_overflow": 10,
+        "pool_size": settings["REST_CONNECTIONS"],
+        "max_overflow": 0,
         "pool_timeout": timeout,
         "pool_pre_ping": True,
         "pool_recycle": 1800,
@@ -35,12 +36,21 @@ def options(settings: Mapping[str, Any]) -> dict[str, Any]:
             "read_timeout": timeout,
             "write_timeout": timeout,
             "conv": _CONVERSIONS,
+            **_encryption(settings["DATABASE_TLS"]),
             # Times are UTC, bad values are errors, on every server alike.
             "init_command": "SET SESSION time_zone='+00:00',"
             " sql_mode='STRICT_ALL_TABLES,NO_ZERO_DATE,NO_ZERO_IN_DATE,ERROR_FOR_DIVISION_BY_ZERO,"
             "NO_ENGINE_SUBSTITUTION', innodb_lock_wait_timeout=5",
         },
     }
+
+
+def _encryption(tls: ssl.SSLContext | bool | None) -> dict[str, Any]:
+    """PyMySQL's arguments: with a context it refuses a server that does not encrypt; by default it encrypts
+    where the server can, and looks at no certificate."""
+    if tls is None:
+        return {}
+    return {"ssl": tls} if isinstance(tls, ssl.SSLContext) else {"ssl_disabled": True}
 
 
 def is_sqlite(settings: Mapping[str, Any]) -> bool:
@@ -56,7 +66,7 @@ def create(settings: Mapping[str, Any]) -> Engine:
             execution_options={"sqlite_begin": "BEGIN IMMEDIATE"},
             **chosen,
         )
-    chosen |= {"pool_size": settings["COMMITTERS"] + 6, "max_overflow": 4, "pool_pre_ping": False}
+    chosen |= {"pool_size": settings["CHARGER_CONNECTIONS"], "pool_pre_ping": False}
     return create_engine(settings["SQLALCHEMY_DATABASE_URI"], **chosen)
 
 

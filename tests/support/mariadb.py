@@ -16,7 +16,7 @@ from typing import Any
 import pymysql
 from sqlalchemy.engine import URL, make_url
 
-from config import normalise_database_url
+from charger_mgmt.store import database_url
 
 from .processes import LastWill, free_port, wait_until
 
@@ -41,7 +41,7 @@ class DatabaseServer:
     """A running MySQL or MariaDB on which databases can be made."""
 
     def __init__(self, url: str) -> None:
-        self._url: URL = make_url(normalise_database_url(url))
+        self._url: URL = make_url(database_url.normalised(url).url)
         self._databases: list[str] = []
 
     def connect(self, database: str | None = None, **options: Any) -> pymysql.Connection:
