@@ -81,6 +81,8 @@ def load(environ: Mapping[str, str] | None = None) -> dict[str, Any]:
         "HEARTBEAT_TIMEOUT": timeout,
         #: How long before the limit a quiet charger is asked for a Heartbeat; 0: never.
         "LIVENESS_PROBE_SECONDS": read.whole("LIVENESS_PROBE_SECONDS", 20, least=0),
+        #: How long after a boot a connector may stay unreported before it is taken to be gone.
+        "RETIRE_CONNECTORS_AFTER": timedelta(seconds=read.whole("RETIRE_CONNECTORS_AFTER", 600, least=1)),
         "SWEEP_INTERVAL": read.number("SWEEP_INTERVAL", 2.0, least=0.05),
         "CALL_TIMEOUT": read.number("CALL_TIMEOUT", 30.0, least=0.1),
         #: How long an operator's start or stop waits for the charger, in all.

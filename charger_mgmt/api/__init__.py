@@ -11,6 +11,7 @@ from . import (
     health,
     inbox,
     openapi,
+    paths,
     problems,
     tags,
     tokens,
@@ -20,6 +21,7 @@ from . import (
 
 def register(app: Flask) -> None:
     """Put the REST API under /api, every route behind a token, and the health checks under /health."""
+    paths.register(app)
     problems.register(app)
     tokens.register(jwt)
     app.extensions["login_throttle"] = LoginThrottle()

@@ -9,12 +9,13 @@ from urllib.parse import quote
 from flask import Blueprint, Response
 
 from ..domain.status import SUMMARIES
+from ..errors import NotFound
 from ..extensions import db
 from ..ocpp import identities
-from ..services import chargers, oddities
+from ..services import chargers, connectors, oddities
 from . import shapes
-from .central import central
-from .parsing import Fields, body, query
+from .central import central, operator
+from .parsing import Fields, body, period, query, whole_id
 from .replies import page, read_cursor, reply
 
 blueprint = Blueprint("chargers", __name__, url_prefix="/chargers")
@@ -39,8 +40,13 @@ def list_chargers() -> Response:
         }
         cursor = given.text("cursor", default=None, longest=1000)
     (after,) = read_cursor(cursor, str) or (None,)
-    rows = chargers.listed(db.engine, **filters, after=after, limit=limit and limit + 1)
-    return page(rows, limit, shapes.charger_summary, lambda row: (row.identity,))
+    rows, faults = chargers.listed(db.engine, **filters, after=after, limit=limit and limit + 1)
+    return page(
+        rows,
+        limit,
+        lambda row: shapes.charger_summary(row, faults.get(row[0], ())),
+        lambda row: (row.identity,),
+    )
 
 
 @blueprint.post("")
@@ -71,19 +77,61 @@ def change_charger(charger_id: str) -> Response:
 def list_status_changes(charger_id: str) -> Response:
     with query() as given:
         connector_id = given.whole("connectorId", default=None)
+        since, until = period(given)
         limit, before = _page_of_ids(given)
     rows = chargers.status_history(
-        db.engine, charger_id, connector_id=connector_id, before=before, limit=limit + 1
+        db.engine,
+        charger_id,
+        connector_id=connector_id,
+        since=since,
+        until=until,
+        before=before,
+        limit=limit + 1,
     )
     return page(rows, limit, shapes.status_change, lambda row: (row.id,))
+
+
+@blueprint.get("/<charger_id>/meter-values")
+def list_meter_values(charger_id: str) -> Response:
+    """Samples that belong to no session; those of a session are with the session."""
+    with query() as given:
+        connector_id = given.whole("connectorId", default=None)
+        measurand = given.text("measurand", default=None, longest=64)
+        since, until = period(given)
+        limit, before = _page_of_ids(given)
+    rows = chargers.meter_values(
+        db.engine,
+        charger_id,
+        connector_id=connector_id,
+        measurand=measurand,
+        since=since,
+        until=until,
+        before=before,
+        limit=limit + 1,
+    )
+    return page(rows, limit, shapes.lone_meter_value, lambda row: (row.id,))
+
+
+@blueprint.delete("/<charger_id>/connectors/<connector_id>")
+def remove_connector(charger_id: str, connector_id: str) -> Response:
+    with query():
+        pass
+    number = whole_id(connector_id)
+    if number is None:
+        raise NotFound(f"There is no connector {connector_id[:40]!r}.")
+    connectors.remove(db.engine, charger_id, number, requested_by=operator())
+    return Response(status=204)
 
 
 @blueprint.get("/<charger_id>/events")
 def list_events(charger_id: str) -> Response:
     with query() as given:
         kind = given.text("kind", default=None, longest=48)
+        since, until = period(given)
         limit, before = _page_of_ids(given)
-    rows = chargers.events(db.engine, charger_id, kind=kind, before=before, limit=limit + 1)
+    rows = chargers.events(
+        db.engine, charger_id, kind=kind, since=since, until=until, before=before, limit=limit + 1
+    )
     return page(rows, limit, shapes.event, lambda row: (row.id,))
 
 

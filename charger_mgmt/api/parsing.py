@@ -28,6 +28,7 @@ MISSING: Any = type("Missing", (), {"__bool__": lambda self: False, "__repr__": 
 
 #: How long a body may take to arrive.
 BODY_SECONDS = 10.0
+_CANONICAL = re.compile(r"0|[1-9][0-9]{0,8}")
 _WHOLE = re.compile(r"-?[0-9]{1,19}")
 _TIME = re.compile(
     r"([0-9]{4}-[0-9]{2}-[0-9]{2})[Tt ]([0-9]{2}:[0-9]{2}:[0-9]{2})(?:\.([0-9]{1,12}))?([Zz]|[-+ ][0-9]{2}:[0-9]{2})?"
@@ -57,6 +58,19 @@ def query() -> Fields:
     if repeated:
         raise InvalidInput("A parameter is given twice.", dict.fromkeys(repeated, "is given more than once"))
     return Fields(request.args.to_dict(), typed=False)
+
+
+def period(given: Fields) -> tuple[datetime | None, datetime | None]:
+    """The query's `from` and `to`: a half-open span of time, either end of which may be missing."""
+    since, until = given.moment("from", default=None), given.moment("to", default=None)
+    if since and until and since >= until:
+        given.wrong("to", "must lie after from")
+    return since, until
+
+
+def whole_id(text: str) -> int | None:
+    """The number that a segment of a path spells, in the one spelling that it has: 65, never 065."""
+    return int(text) if _CANONICAL.fullmatch(text) else None
 
 
 def _data() -> bytes:

@@ -14,6 +14,10 @@ from flask import Response, request
 
 from ..errors import InvalidInput
 from ..store.bulk import storable
+from .paths import as_it_came
+
+#: What stands in a path that came over the wire: escapes stay as they are.
+_IN_PATH = "/%!$&'()*+,;=:@~"
 
 
 def reply(value: Any, status: int = 200, headers: dict[str, str] | None = None) -> Response:
@@ -48,7 +52,7 @@ def page(
 def next_link(key: Sequence[Any]) -> dict[str, str]:
     """The Link header to this query's next page."""
     arguments = request.args.to_dict() | {"cursor": _cursor_text(key)}
-    return {"Link": f'<{quote(request.path)}?{urlencode(arguments)}>; rel="next"'}
+    return {"Link": f'<{quote(as_it_came(), safe=_IN_PATH)}?{urlencode(arguments)}>; rel="next"'}
 
 
 def command_href(identity: str, command_id: int) -> str:

@@ -2,23 +2,31 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import msgspec
 
-from ..domain.transactions import UNSURE
+from ..domain import transactions as rules
+from ..domain.status import FAULTED
+from ..domain.transactions import IN_PROGRESS, UNSURE
 from ..ocpp import identities
 from ..services.chargers import Details
+from ..services.tags import SeenTag
 from .replies import time_text
 
 
-def charger_summary(row: Any) -> dict[str, Any]:
-    """One line of the list of chargers: a row of store.chargers.LISTED."""
+def charger_summary(row: Any, faults: Sequence[Any]) -> dict[str, Any]:
+    """One line of the list of chargers: a row of store.chargers.LISTED, and its Faulted connectors."""
     (
+        _,
         identity,
         status,
         has_fault,
         connected,
+        connected_since,
+        disconnected_at,
+        disconnected_reason,
         registration,
         approved,
         dialect,
@@ -37,7 +45,11 @@ def charger_summary(row: Any) -> dict[str, Any]:
         "status": status,
         "identity": identity,
         "hasFault": has_fault,
+        "faults": [_fault(each) for each in faults],
         "connected": connected,
+        "connectedSince": time_text(connected_since) if connected else None,
+        "disconnectedAt": None if connected else time_text(disconnected_at),
+        "disconnectedReason": disconnected_reason,
         "registration": registration,
         "approved": approved,
         "dialect": dialect,
@@ -61,9 +73,13 @@ def charger_details(details: Details) -> dict[str, Any]:
         "status": c.status,
         "identity": c.identity,
         "hasFault": c.has_fault,
+        "faults": [
+            _fault(row) for row in details.connectors if row.status == FAULTED and row.retired_at is None
+        ],
         "connected": c.connected,
         "connectedSince": time_text(c.connected_since) if c.connected else None,
         "disconnectedAt": None if c.connected else time_text(c.disconnected_at),
+        "disconnectedReason": c.disconnected_reason,
         "lastSeenAt": time_text(c.last_seen_at),
         "silent": c.silent,
         "reportedStatus": c.reported_status,
@@ -112,7 +128,19 @@ def charger_details(details: Details) -> dict[str, Any]:
 
 
 def _connector(row: Any) -> dict[str, Any]:
-    return {"connectorId": row.connector_id, **_report(row)}
+    """`retiredAt`: since when the charger is taken not to have it any more."""
+    return {"connectorId": row.connector_id, **_report(row), "retiredAt": time_text(row.retired_at)}
+
+
+def _fault(row: Any) -> dict[str, Any]:
+    """A connector that is Faulted, and why, in a few words."""
+    return {
+        "connectorId": row.connector_id,
+        "errorCode": row.error_code,
+        "reportedErrorCode": row.reported_error_code,
+        "vendorErrorCode": row.vendor_error_code,
+        "info": row.info,
+    }
 
 
 def _report(row: Any) -> dict[str, Any]:
@@ -166,7 +194,10 @@ def inbox_message(row: Any) -> dict[str, Any]:
 
 
 def transaction(row: Any) -> dict[str, Any]:
-    """One session. Energy is in Wh, exact to the milliwatt-hour."""
+    """One session. Energy is in Wh, exact to the milliwatt-hour; of a running one, up to its last reading."""
+    energy = row.energy_mwh
+    if row.status == IN_PROGRESS and energy is None:
+        energy, _ = rules.energy(row.meter_start_mwh, row.meter_last_mwh, None)
     return {
         "transactionId": row.id,
         "chargerId": identities.to_json(row.identity),
@@ -186,7 +217,8 @@ def transaction(row: Any) -> dict[str, Any]:
         "meterStopWh": scaled(row.meter_stop_mwh, 3),
         "meterLastWh": scaled(row.meter_last_mwh, 3),
         "meterLastAt": time_text(row.meter_last_at),
-        "energyWh": scaled(row.energy_mwh, 3),
+        "energyWh": scaled(energy, 3),
+        "energyIsProvisional": row.status == IN_PROGRESS and energy is not None,
         "energyIsUnsure": not UNSURE.isdisjoint(row.flags.split()),
         "reason": row.reason,
         "stopIdTag": row.stop_id_tag,
@@ -213,6 +245,11 @@ def meter_value(row: Any) -> dict[str, Any]:
     }
 
 
+def lone_meter_value(row: Any) -> dict[str, Any]:
+    """A sample that belongs to no session."""
+    return {"connectorId": row.connector_id, **meter_value(row)}
+
+
 def command(row: Any, identity: str) -> dict[str, Any]:
     return {
         "commandId": row.id,
@@ -235,12 +272,14 @@ def command(row: Any, identity: str) -> dict[str, Any]:
 
 
 def tag(row: Any) -> dict[str, Any]:
+    """`entered` false: nobody entered it, sessions name it; its status is what it is answered."""
     return {
         "idTag": row.id_tag,
         "status": row.status,
         "expiryDate": time_text(row.expiry_date),
         "parentIdTag": row.parent_id_tag,
         "maxActiveTransactions": row.max_active_transactions,
+        "entered": not isinstance(row, SeenTag),
         "createdAt": time_text(row.created_at),
     }
 

@@ -8,8 +8,9 @@ from urllib.parse import quote
 from flask import Blueprint, Response
 
 from ..extensions import db
-from ..services import tags
+from ..services import authorize, tags
 from . import shapes
+from .central import central
 from .parsing import Fields, body, query
 from .replies import page, read_cursor, reply
 
@@ -39,7 +40,7 @@ def create_tag() -> Response:
 def show_tag(id_tag: str) -> Response:
     with query():
         pass
-    return reply(shapes.tag(tags.find(db.engine, id_tag)))
+    return reply(shapes.tag(tags.find(db.engine, id_tag, _unknown())))
 
 
 @blueprint.patch("/<id_tag>")
@@ -48,7 +49,12 @@ def change_tag(id_tag: str) -> Response:
         values = _values(given)
         if given.has("idTag") and given.values["idTag"] != id_tag:
             given.wrong("idTag", "cannot be changed")
-    return reply(shapes.tag(tags.change(db.engine, id_tag, _checked(values))))
+    return reply(shapes.tag(tags.change(db.engine, id_tag, _checked(values), _unknown())))
+
+
+def _unknown() -> str:
+    """The status of a tag that nobody entered."""
+    return authorize.unknown_tag_status(central().settings)
 
 
 def _values(given: Fields) -> dict[str, Any]:

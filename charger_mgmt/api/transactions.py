@@ -16,7 +16,7 @@ from ..services.sessions import Progress
 from ..services.tags import check_id_tag
 from . import shapes
 from .central import central, operator
-from .parsing import Fields, body, optional_body, query
+from .parsing import Fields, body, optional_body, period, query
 from .replies import command_link, next_link, page, read_cursor, reply
 
 blueprint = Blueprint("transactions", __name__, url_prefix="/transactions")
@@ -81,12 +81,13 @@ def list_transactions() -> Response:
 @blueprint.get("/<transaction_id>")
 def show_transaction(transaction_id: str) -> Response:
     with query() as given:
+        measurand = given.text("measurand", default=None, longest=64)
         limit = given.whole("limit", default=100, least=1, most=1000)
         (after,) = read_cursor(given.text("cursor", default=None, longest=1000), int) or (None,)
     number = sessions.transaction_id(transaction_id)
     if number is None:
         raise NotFound(f"There is no transaction {transaction_id[:40]!r}.")
-    row, samples = history.session(db.engine, number, after=after, limit=limit + 1)
+    row, samples = history.session(db.engine, number, measurand=measurand, after=after, limit=limit + 1)
     document = shapes.transaction(row)
     document["meterValues"] = [shapes.meter_value(sample) for sample in samples[:limit]]
     more = len(samples) > limit
@@ -95,17 +96,16 @@ def show_transaction(transaction_id: str) -> Response:
 
 def _listed(given: Fields, identity: str | None) -> Response:
     """The page of the history that the query asks for."""
+    since, until = period(given)
     filters = history.Filters(
-        since=given.moment("from", default=None),
-        until=given.moment("to", default=None),
+        since=since,
+        until=until,
         status=given.choice("status", (IN_PROGRESS, COMPLETED, INTERRUPTED), default=None),
         connector_id=given.whole("connectorId", default=None),
         id_tag=given.text("idTag", default=None),
     )
     limit = given.whole("limit", default=100, least=1, most=1000)
     before = _start_key(given.text("cursor", default=None, longest=1000))
-    if filters.since and filters.until and filters.since >= filters.until:
-        given.wrong("to", "must lie after from")
     given.check()
     rows = history.listed(db.engine, filters, identity=identity, before=before, limit=limit + 1)
     return page(rows, limit, shapes.transaction, lambda row: (_milliseconds(row.effective_start), row.id))

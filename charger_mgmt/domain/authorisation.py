@@ -56,13 +56,13 @@ def tag_key(id_tag: str) -> str:
 def candidate_keys(id_tag: str) -> list[str]:
     """The keys under which a tag may be known, best first.
 
-    A tag longer than the specification allows is one of ours with something appended (some chargers
-    do that): every prefix that fits is a candidate.
+    A tag longer than the specification allows is known as it is, or it is one of ours with something appended
+    (some chargers do that): every prefix that fits is a candidate.
     """
     whole = tag_key(id_tag)
     if len(whole) <= LONGEST_TAG:
         return [whole]
-    return [whole[:length] for length in range(LONGEST_TAG, 3, -1)]
+    return [whole, *(whole[:length] for length in range(LONGEST_TAG, 3, -1))]
 
 
 def may_be_same(said: str | None, known: str | None) -> bool:

@@ -169,6 +169,7 @@ def _as_it_is(central: CentralSystem, session: Session, reply: Reply) -> Reply:
 def _booted(central: CentralSystem, session: Session, reply: Reply) -> Reply:
     session.registration = reply.payload["status"]
     session.status_reported = False
+    session.connectors_asked = False
     return Reply(pacing.paced(reply.payload, central.committer.since_return), reply.follow_ups)
 
 

@@ -8,14 +8,14 @@ import os
 import signal
 from collections.abc import Callable
 from datetime import timedelta
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import gevent
 from sqlalchemy.exc import SQLAlchemyError
 
 from .. import clock
 from ..errors import AnotherProcess, ChargerManagementError, ConfigurationError, DatabaseAway
-from ..services import commands, connections, liveness, transactions
+from ..services import commands, connections, connectors, liveness, transactions
 from ..store import room, watch
 from ..store.faults import Fault, classify
 from ..store.sole import RENEW
@@ -154,12 +154,30 @@ class LivenessWatch:
         limit = timedelta(seconds=central.settings["HEARTBEAT_TIMEOUT"])
         with central.engine.begin() as conn:
             silent = liveness.sweep(conn, limit)
-        if clock.monotonic() - self._signs_at > SIGNS_EVERY:
+        every = min(SIGNS_EVERY, central.settings["RETIRE_CONNECTORS_AFTER"].total_seconds())
+        if clock.monotonic() - self._signs_at > every:
             self._signs_at = clock.monotonic()
-            with central.engine.begin() as conn:
-                transactions.flag_without_sign(conn, clock.now())
+            self._look_for_the_lost()
         if silent:
             log.info("%d chargers are silent: %s", len(silent), ", ".join(silent[:20]))
+
+    def _look_for_the_lost(self) -> None:
+        """Sessions without any sign, connectors that are no more."""
+        central, now = self._central, clock.now()
+        after = central.settings["RETIRE_CONNECTORS_AFTER"]
+        with central.engine.begin() as conn:
+            transactions.flag_without_sign(conn, now)
+        with central.engine.begin() as conn:
+            if retired := connectors.retire(conn, now, after):
+                log.info("%d connectors are retired: their chargers have them no more", retired)
+            unexplained = connectors.unexplained(conn, now, after)
+        if not central.settings["AUTOMATIC_CALLS"]:
+            return
+        for identity in unexplained:
+            session = central.registry.get(identity)
+            if session is not None and session.automatic_calls and not session.connectors_asked:
+                session.connectors_asked = True
+                gevent.spawn(self._ask, identity, "GetConfiguration", {"key": ["NumberOfConnectors"]})
 
     def _ask_the_quiet(self) -> None:
         """Ask connected chargers for a Heartbeat just before the limit, and now and then while they stay silent.
@@ -180,22 +198,15 @@ class LivenessWatch:
         due = [each for each in quiet if now - asked[each.charger_id] > limit / 2]
         for session in sorted(due, key=self._heard)[:ASKED_AT_ONCE]:
             asked[session.charger_id] = now
-            gevent.spawn(self._ask, session.identity)
+            gevent.spawn(self._ask, session.identity, "TriggerMessage", {"requestedMessage": "Heartbeat"})
         self._asked = asked
 
     def _heard(self, session: Session) -> float:
         """When the charger last spoke, at the earliest when its socket was opened (monotonic seconds)."""
         return max(session.connected_at, self._central.last_seen.when(session.charger_id) or -math.inf)
 
-    def _ask(self, identity: str) -> None:
+    def _ask(self, identity: str, action: str, payload: dict[str, Any]) -> None:
         try:
-            commands.send(
-                self._central,
-                identity,
-                "TriggerMessage",
-                {"requestedMessage": "Heartbeat"},
-                requested_by="system",
-                wait=0,
-            )
+            commands.send(self._central, identity, action, payload, requested_by="system", wait=0)
         except ChargerManagementError as error:
-            log.info("charger %s is quiet and could not be asked: %s", identity, error)
+            log.info("charger %s could not be asked (%s): %s", identity, action, error)

@@ -111,6 +111,8 @@ class Session:
         self.triggered: set[str] = set()
         #: A charger that has never booted was asked to.
         self.boot_asked = False
+        #: It was asked how many connectors it has, after some had stayed unreported.
+        self.connectors_asked = False
         #: A StatusNotification has been stored since the last boot.
         self.status_reported = False
         #: No more calls can be made: the socket has ended.

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -35,6 +35,8 @@ _INVENTORY = {
     "meter_type": "meterType",
     "meter_serial_number": "meterSerialNumber",
 }
+#: What tells one box from another.
+_BOX = ("vendor", "model", "charge_point_serial_number", "charge_box_serial_number")
 _C = Charger.__table__.c
 
 
@@ -45,21 +47,28 @@ def boot(
 
     A boot ends no transaction: the charger may report the stop later, or carry on (section 2.1).
     """
-    approved = {
-        row.id: row.approved
+    known = {
+        row.id: row
         for row in conn.execute(
-            select(_C.id, _C.approved).where(_C.id.in_(bulk.distinct(m.charger_id for m in messages)))
+            select(_C.id, _C.approved, _C.box_since, *(_C[column] for column in _BOX)).where(
+                _C.id.in_(bulk.distinct(m.charger_id for m in messages))
+            )
         )
     }
     rows: dict[int, dict[str, Any]] = {}
     replies, journal = [], []
     for message in messages:
-        status = registration(approved.get(message.charger_id), settings["CHARGER_ONBOARDING"])
+        before = known.get(message.charger_id)
+        status = registration(before.approved if before else None, settings["CHARGER_ONBOARDING"])
+        inventory = {column: _text(message.payload.get(field)) for column, field in _INVENTORY.items()}
+        since = before.box_since if before else None
         rows[message.charger_id] = {
             "id": message.charger_id,
             "registration": status,
             "booted_at": message.received_at,
-            **{column: _text(message.payload.get(field)) for column, field in _INVENTORY.items()},
+            "number_of_connectors": None,
+            "box_since": message.received_at if before and _is_another_box(before, inventory) else since,
+            **inventory,
         }
         interval = settings["HEARTBEAT_INTERVAL"] if status == ACCEPTED else RETRY_INTERVAL
         answer = {"status": status, "currentTime": timestamps.format(now), "interval": interval}
@@ -77,6 +86,16 @@ def boot(
         booted=True,
     )
     return replies
+
+
+def _is_another_box(before: Any, inventory: Mapping[str, str | None]) -> bool:
+    """Whether the charger has been exchanged: it names another model or serial number than at its last boot."""
+    return any(
+        getattr(before, column) is not None
+        and inventory[column] is not None
+        and getattr(before, column) != inventory[column]
+        for column in _BOX
+    )
 
 
 def registration(approved: bool | None, onboarding: str) -> str:

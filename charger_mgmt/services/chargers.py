@@ -27,10 +27,14 @@ class Details:
     open_transactions: Sequence[Row[Any]]
 
 
-def listed(engine: Engine, **filters: Any) -> Sequence[Row[Any]]:
-    """Rows as store.chargers.listed gives them."""
+def listed(engine: Engine, **filters: Any) -> tuple[Sequence[Row[Any]], dict[int, list[Row[Any]]]]:
+    """Rows as store.chargers.listed gives them, and the Faulted connectors of each, by the row's id."""
     with reading(engine) as conn:
-        return chargers.listed(conn, **filters)
+        rows = chargers.listed(conn, **filters)
+        faults: dict[int, list[Row[Any]]] = {}
+        for fault in chargers.faults(conn, (row.id for row in rows if row.has_fault)):
+            faults.setdefault(fault.charger_id, []).append(fault)
+        return rows, faults
 
 
 def details(engine: Engine, identity: str) -> Details:
@@ -84,24 +88,22 @@ def approve(engine: Engine, identity: str) -> None:
         chargers.change(conn, charger.id, approved=True)
 
 
-def status_history(
-    engine: Engine, identity: str, *, connector_id: int | None, before: int | None, limit: int
-) -> Sequence[Row[Any]]:
-    """Newest first. Raises NotFound."""
+def status_history(engine: Engine, identity: str, **filters: Any) -> Sequence[Row[Any]]:
+    """As store.chargers.status_history, newest first. Raises NotFound."""
     with reading(engine) as conn:
-        charger = commands.find_charger(conn, identity)
-        return chargers.status_history(
-            conn, charger.id, connector_id=connector_id, before=before, limit=limit
-        )
+        return chargers.status_history(conn, commands.find_charger(conn, identity).id, **filters)
 
 
-def events(
-    engine: Engine, identity: str, *, kind: str | None, before: int | None, limit: int
-) -> Sequence[Row[Any]]:
-    """Newest first. Raises NotFound."""
+def events(engine: Engine, identity: str, **filters: Any) -> Sequence[Row[Any]]:
+    """As store.chargers.events, newest first. Raises NotFound."""
     with reading(engine) as conn:
-        charger = commands.find_charger(conn, identity)
-        return chargers.events(conn, charger.id, kind=kind, before=before, limit=limit)
+        return chargers.events(conn, commands.find_charger(conn, identity).id, **filters)
+
+
+def meter_values(engine: Engine, identity: str, **filters: Any) -> Sequence[Row[Any]]:
+    """Samples outside of sessions, as store.chargers.meter_values, newest first. Raises NotFound."""
+    with reading(engine) as conn:
+        return chargers.meter_values(conn, commands.find_charger(conn, identity).id, **filters)
 
 
 #: The texts of one page of the inbox, in bytes, if it has more than one.

@@ -334,6 +334,20 @@ def _write(conn: Connection, command: Queued, state: str, values: dict[str, Any]
         log.warning("command %d cannot become %r from where it is", command.command_id, state)
     if moved and command.key_hash is not None:
         _settle_key(conn, command, command.key_hash, state, values)
+    if moved and command.action == "GetConfiguration":
+        number = _number_of_connectors(values.get("response") or {})
+        if number is not None:
+            chargers.change(conn, command.charger_id, number_of_connectors=number)
+
+
+def _number_of_connectors(response: Mapping[str, Any]) -> int | None:
+    """What an answer to GetConfiguration says of it (section 9.1.20); None: nothing that can be believed."""
+    for entry in response.get("configurationKey") or ():
+        value = str(entry.get("value") or "").strip() if isinstance(entry, dict) else ""
+        key = str(entry.get("key")).strip().lower() if isinstance(entry, dict) else ""
+        if key == "numberofconnectors" and value.isdecimal() and 1 <= len(value) <= 4 and int(value):
+            return int(value)
+    return None
 
 
 #: Errors that leave open whether the charger took what it was sent.

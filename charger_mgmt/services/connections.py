@@ -13,11 +13,14 @@ from datetime import datetime
 from sqlalchemy import Connection, select, update
 
 from ..store import bulk
+from ..store.bulk import storable
 from ..store.models import Charger
 from . import events
 from .inbound import ChargerMessage, Reply, Settings
 
 _C = Charger.__table__.c
+#: Of connections whose process ended without a word.
+_LEFT_BEHIND = "the server's process ended"
 
 
 def connect(
@@ -86,7 +89,13 @@ def disconnect(
     The payload of each message: {"generation", "reason"}.
     """
     for message in messages:
-        _has_gone(conn, message.charger_id, message.payload["generation"], message.received_at)
+        _has_gone(
+            conn,
+            message.charger_id,
+            message.payload["generation"],
+            message.received_at,
+            message.payload.get("reason"),
+        )
     events.journal(conn, ((message, "Disconnected", message.payload) for message in messages))
     return [Reply({}) for _ in messages]
 
@@ -96,7 +105,7 @@ def put_right(conn: Connection, process_id: str, now: datetime) -> int:
     return conn.execute(
         update(Charger.__table__)
         .where(_C.connected.is_(True), _C.process_id != process_id)
-        .values(connected=False, disconnected_at=now, process_id=None)
+        .values(connected=False, disconnected_at=now, disconnected_reason=_LEFT_BEHIND, process_id=None)
     ).rowcount
 
 
@@ -121,16 +130,21 @@ def put_right_ours(
     sockets = held()
     ghosts = [row for row in rows if sockets.get(row.id) != row.generation]
     for ghost in ghosts:
-        _has_gone(conn, ghost.id, ghost.generation, now)
+        _has_gone(conn, ghost.id, ghost.generation, now, "the database was away")
     return len(ghosts)
 
 
-def _has_gone(conn: Connection, charger_id: int, generation: int, at: datetime) -> None:
+def _has_gone(conn: Connection, charger_id: int, generation: int, at: datetime, reason: str | None) -> None:
     """The connection of this generation has ended; nothing changes if a newer one owns the identity."""
     conn.execute(
         update(Charger.__table__)
         .where(_C.id == charger_id, _C.generation == generation)
-        .values(connected=False, disconnected_at=at, process_id=None)
+        .values(
+            connected=False,
+            disconnected_at=at,
+            disconnected_reason=reason and storable(reason)[:255],
+            process_id=None,
+        )
     )
 
 

@@ -47,15 +47,7 @@ def apply(conn: Connection, reports: Sequence[Report], *, spoken: bool = True) -
     if not reports:
         return
     charger_ids = bulk.distinct(report.charger_id for report in reports)
-    chargers = {
-        row.id: row
-        for row in conn.execute(
-            select(_CHARGER.id, _CHARGER.status, _CHARGER.silent, _CHARGER.clock_skew_ms)
-            .where(_CHARGER.id.in_(charger_ids))
-            .order_by(_CHARGER.id)
-            .with_for_update()
-        )
-    }
+    chargers = _locked(conn, charger_ids)
     current = _current(conn, charger_ids)
     changes: list[dict[str, Any]] = []
     touched: dict[tuple[int, int], dict[str, Any]] = {}
@@ -69,9 +61,27 @@ def apply(conn: Connection, reports: Sequence[Report], *, spoken: bool = True) -
         touched[report.charger_id, report.connector_id] = row
         if report.clock_skew_ms is not None:
             skews[report.charger_id] = report.clock_skew_ms
-    bulk.upsert(conn, Connector.__table__, list(touched.values()), ["charger_id", "connector_id"])
+    present = [row | {"retired_at": None} for row in touched.values()]
+    bulk.upsert(conn, Connector.__table__, present, ["charger_id", "connector_id"])
     changes += _summarise(conn, chargers, current, skews, reports[-1].received_at, spoken)
     bulk.insert(conn, StatusChange.__table__, changes)
+
+
+def summarise_anew(conn: Connection, charger_ids: Sequence[int], now: datetime) -> None:
+    """The chargers' connectors have changed without a word of theirs: let their summaries follow."""
+    chargers = _locked(conn, charger_ids)
+    current = _current(conn, charger_ids)
+    bulk.insert(conn, StatusChange.__table__, list(_summarise(conn, chargers, current, {}, now, False)))
+
+
+def _locked(conn: Connection, charger_ids: Sequence[int]) -> dict[int, Any]:
+    rows = conn.execute(
+        select(_CHARGER.id, _CHARGER.status, _CHARGER.silent, _CHARGER.clock_skew_ms)
+        .where(_CHARGER.id.in_(charger_ids))
+        .order_by(_CHARGER.id)
+        .with_for_update()
+    )
+    return {row.id: row for row in rows}
 
 
 def _summarise(
@@ -125,13 +135,13 @@ def _row(report: Report) -> dict[str, Any]:
     }
 
 
-def _current(conn: Connection, charger_ids: list[int]) -> dict[int, dict[int, dict[str, Any]]]:
+def _current(conn: Connection, charger_ids: Sequence[int]) -> dict[int, dict[int, dict[str, Any]]]:
     rows = conn.execute(
         select(
             _CONNECTOR.charger_id,
             _CONNECTOR.connector_id,
             *(_CONNECTOR[name] for name in _DETAILS),
-        ).where(_CONNECTOR.charger_id.in_(charger_ids))
+        ).where(_CONNECTOR.charger_id.in_(charger_ids), _CONNECTOR.retired_at.is_(None))
     )
     found: dict[int, dict[int, dict[str, Any]]] = defaultdict(dict)
     for row in rows.mappings():

@@ -59,5 +59,9 @@ def show(conn: Connection, outlets: Sequence[Outlet], *, booted: bool = False, s
 
 def _statuses(conn: Connection, charger_ids: Sequence[int]) -> dict[tuple[int, int], str]:
     c = Connector.__table__.c
-    rows = conn.execute(select(c.charger_id, c.connector_id, c.status).where(c.charger_id.in_(charger_ids)))
+    rows = conn.execute(
+        select(c.charger_id, c.connector_id, c.status).where(
+            c.charger_id.in_(charger_ids), c.retired_at.is_(None)
+        )
+    )
     return {(row.charger_id, row.connector_id): row.status for row in rows}

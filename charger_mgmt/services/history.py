@@ -32,11 +32,13 @@ def listed(
 
 
 def session(
-    engine: Engine, transaction_id: int, *, after: int | None, limit: int
+    engine: Engine, transaction_id: int, *, measurand: str | None, after: int | None, limit: int
 ) -> tuple[Row[Any], Sequence[Row[Any]]]:
     """One session and a page of its samples, in the order of their arrival. Raises NotFound."""
     with reading(engine) as conn:
         row = transactions_history.by_id(conn, transaction_id)
         if row is None:
             raise NotFound(f"There is no transaction {transaction_id}.")
-        return row, transactions_history.meter_values(conn, transaction_id, after=after, limit=limit)
+        return row, transactions_history.meter_values(
+            conn, transaction_id, measurand=measurand, after=after, limit=limit
+        )

@@ -213,7 +213,7 @@ def _outlets(conn: Connection, charger_ids: Iterable[int]) -> dict[int, int]:
     c = Connector.__table__.c
     rows = conn.execute(
         select(c.charger_id, func.count())
-        .where(c.charger_id.in_(wanted), c.connector_id > 0)
+        .where(c.charger_id.in_(wanted), c.connector_id > 0, c.retired_at.is_(None))
         .group_by(c.charger_id)
     )
     return {row[0]: row[1] for row in rows}

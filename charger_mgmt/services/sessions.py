@@ -40,6 +40,7 @@ from . import transactions
 from .authorize import unknown_tag_status
 from .commands import Central, CommandOutcome, Queued, check_registration, dispatch, find_charger, queue
 from .start_transaction import REMOTE_START_WINDOW, counts_as_active
+from .tags import RELATIVE
 
 START = "RemoteStartTransaction"
 #: How often the database is asked whether the charger's own message has come.
@@ -82,8 +83,12 @@ def start(
     ChargerOffline, ChargerBusy, CommandRefused, Conflict (registration; a session that was given up), CallErrored,
     and CallTimedOut or ChargerGone when the outcome is unknown.
     """
+    message = None
     if session_id.isdigit():
         message = "must not be digits only: it could be taken for a transactionId"
+    elif session_id in RELATIVE:
+        message = "must not be a relative path: nobody could name it in an address"
+    if message is not None:
         raise InvalidInput(f"sessionId: {message}", {"sessionId": message})
     deadline = clock.monotonic() + central.settings["OPERATOR_WAIT"]
     with writing(engine) as conn:

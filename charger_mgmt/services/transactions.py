@@ -126,6 +126,7 @@ def flag_without_sign(conn: Connection, now: datetime) -> int:
             c.charger_id == t.charger_id,
             c.connector_id == t.connector_id,
             c.status.in_(sorted(status_rules.DELIVERING)),
+            c.retired_at.is_(None),
         )
         .exists()
     )

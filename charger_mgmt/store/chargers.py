@@ -2,22 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Row, Select, func, insert, or_, select, update
+from sqlalchemy import ColumnElement, Connection, Row, Select, func, insert, literal, or_, select, update
 
+from ..domain.status import FAULTED
 from ..domain.transactions import IN_PROGRESS
-from .models import Charger, ChargerEvent, Connector, Inbox, StatusChange, Transaction
+from .base import UtcDateTime
+from .models import Charger, ChargerEvent, Connector, Inbox, MeterValue, StatusChange, Transaction
 
 _C = Charger.__table__.c
 #: What a list shows of each charger.
 LISTED: tuple[Any, ...] = (
+    _C.id,
     _C.identity,
     _C.status,
     _C.has_fault,
     _C.connected,
+    _C.connected_since,
+    _C.disconnected_at,
+    _C.disconnected_reason,
     _C.registration,
     _C.approved,
     _C.dialect,
@@ -96,6 +102,19 @@ def connectors(conn: Connection, charger_id: int) -> Sequence[Row[Any]]:
     ).all()
 
 
+def faults(conn: Connection, charger_ids: Iterable[int]) -> Sequence[Row[Any]]:
+    """The Faulted connectors of these chargers: every column of each, by charger and connectorId."""
+    c = Connector.__table__.c
+    wanted = list(charger_ids)
+    rows: list[Row[Any]] = []
+    for start in range(0, len(wanted), 1000):
+        query = select(Connector.__table__).where(
+            c.charger_id.in_(wanted[start : start + 1000]), c.status == FAULTED, c.retired_at.is_(None)
+        )
+        rows.extend(conn.execute(query.order_by(c.charger_id, c.connector_id)))
+    return rows
+
+
 def open_transactions(conn: Connection, charger_id: int) -> Sequence[Row[Any]]:
     """`id, connector_id, session_id, id_tag, effective_start` of the sessions in progress."""
     return conn.execute(
@@ -104,24 +123,67 @@ def open_transactions(conn: Connection, charger_id: int) -> Sequence[Row[Any]]:
 
 
 def status_history(
-    conn: Connection, charger_id: int, *, connector_id: int | None, before: int | None, limit: int
+    conn: Connection,
+    charger_id: int,
+    *,
+    connector_id: int | None,
+    since: datetime | None,
+    until: datetime | None,
+    before: int | None,
+    limit: int,
 ) -> Sequence[Row[Any]]:
-    """Status changes, newest first; those with an id below `before`."""
+    """Status changes received in [since, until), newest first; those with an id below `before`."""
     c = StatusChange.__table__.c
-    query = select(StatusChange.__table__).where(c.charger_id == charger_id)
+    query = _within(
+        select(StatusChange.__table__).where(c.charger_id == charger_id), c.received_at, since, until
+    )
     if connector_id is not None:
         query = query.where(c.connector_id == connector_id)
     return _newest(conn, query, c.id, before, limit)
 
 
 def events(
-    conn: Connection, charger_id: int, *, kind: str | None, before: int | None, limit: int
+    conn: Connection,
+    charger_id: int,
+    *,
+    kind: str | None,
+    since: datetime | None,
+    until: datetime | None,
+    before: int | None,
+    limit: int,
 ) -> Sequence[Row[Any]]:
-    """Events, newest first; those with an id below `before`."""
+    """Events received in [since, until), newest first; those with an id below `before`."""
     c = ChargerEvent.__table__.c
-    query = select(ChargerEvent.__table__).where(c.charger_id == charger_id)
+    query = _within(
+        select(ChargerEvent.__table__).where(c.charger_id == charger_id), c.received_at, since, until
+    )
     if kind is not None:
         query = query.where(c.kind == kind)
+    return _newest(conn, query, c.id, before, limit)
+
+
+def meter_values(
+    conn: Connection,
+    charger_id: int,
+    *,
+    connector_id: int | None,
+    measurand: str | None,
+    since: datetime | None,
+    until: datetime | None,
+    before: int | None,
+    limit: int,
+) -> Sequence[Row[Any]]:
+    """Samples that belong to no session, newest first; those with an id below `before`.
+
+    Their time is the charger's, or ours where it gave none.
+    """
+    c = MeterValue.__table__.c
+    query = select(MeterValue.__table__).where(c.charger_id == charger_id, c.transaction_id.is_(None))
+    if connector_id is not None:
+        query = query.where(c.connector_id == connector_id)
+    if measurand is not None:
+        query = query.where(c.measurand == measurand)
+    query = _within(query, func.coalesce(c.timestamp, c.received_at), since, until)
     return _newest(conn, query, c.id, before, limit)
 
 
@@ -148,6 +210,14 @@ def inbox(
     if kind is not None:
         query = query.where(c.kind == kind)
     return _newest(conn, query, c.id, before, limit)
+
+
+def _within(
+    query: Select[Any], moment: ColumnElement[Any], since: datetime | None, until: datetime | None
+) -> Select[Any]:
+    if since is not None:
+        query = query.where(moment >= literal(since, UtcDateTime))
+    return query.where(moment < literal(until, UtcDateTime)) if until is not None else query
 
 
 def _newest(

@@ -75,8 +75,10 @@ class Charger(Base):
     firmware_status_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
     diagnostics_status: Mapped[str | None] = mapped_column(String(32))
     diagnostics_status_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
-    #: NumberOfConnectors, when the charger last told its configuration.
+    #: NumberOfConnectors, if the charger has told it since its last boot.
     number_of_connectors: Mapped[int | None] = mapped_column(Integer)
+    #: Since when it is this box: the boot that first named another model or serial number than the one before.
+    box_since: Mapped[datetime | None] = mapped_column(UtcDateTime)
 
     # Where it stands.
     name: Mapped[str | None] = mapped_column(String(255))
@@ -284,7 +286,7 @@ class MeterValue(Base):
 
     __table_args__ = (
         Index("ix_meter_values_transaction_id", "transaction_id", "id"),
-        Index("ix_meter_values_charger_id", "charger_id", "id"),
+        Index("ix_meter_values_charger_id_transaction_id", "charger_id", "transaction_id", "id"),
         Index("ix_meter_values_received_at", "received_at"),
     )
 
@@ -323,9 +325,9 @@ class Tag(Base):
     __tablename__ = "tags"
 
     id: Mapped[int] = mapped_column(BigId, primary_key=True)
-    id_tag: Mapped[str] = mapped_column(String(20))
+    id_tag: Mapped[str] = mapped_column(String(255))
     #: The tag in lower case: idTags compare case-insensitively (section 7.28).
-    id_tag_key: Mapped[str] = mapped_column(ExactString(20), unique=True)
+    id_tag_key: Mapped[str] = mapped_column(ExactString(255), unique=True)
     #: Accepted, Blocked, Expired or Invalid, by the operator's word.
     status: Mapped[str] = mapped_column(String(16))
     expiry_date: Mapped[datetime | None] = mapped_column(UtcDateTime)

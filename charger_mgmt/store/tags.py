@@ -6,18 +6,32 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, Row, insert, select, update
+from sqlalchemy import Connection, Row, func, insert, select, update
 
 from ..domain.authorisation import tag_key
-from .models import Tag
+from .base import AnyRow
+from .models import Tag, Transaction
 
 _T = Tag.__table__.c
 
 
-def find(conn: Connection, id_tag: str) -> Row[Any] | None:
+def find(conn: Connection, id_tag: str) -> AnyRow | None:
     """The tag by its text, whatever its case."""
     return conn.execute(
         select(Tag.__table__).where(_T.id_tag_key == tag_key(id_tag), _T.command_id.is_(None))
+    ).first()
+
+
+def first_session(conn: Connection, id_tag: str) -> AnyRow | None:
+    """`id_tag, start_received_at` of the first session that names this tag, whatever its case; one-use tags
+    are none."""
+    one_use = select(_T.id).where(_T.id_tag_key == tag_key(id_tag), _T.command_id.is_not(None)).exists()
+    t = Transaction.__table__.c
+    return conn.execute(
+        select(t.id_tag, t.start_received_at)
+        .where(func.lower(t.id_tag) == id_tag.lower(), ~one_use)
+        .order_by(t.id)
+        .limit(1)
     ).first()
 
 

@@ -113,9 +113,11 @@ def status_of(conn: Connection, transaction_id: int) -> str | None:
 
 
 def meter_values(
-    conn: Connection, transaction_id: int, *, after: int | None, limit: int
+    conn: Connection, transaction_id: int, *, measurand: str | None, after: int | None, limit: int
 ) -> Sequence[Row[Any]]:
     """Samples of a session in the order of their arrival; those with an id above `after`."""
     c = MeterValue.__table__.c
     query = select(MeterValue.__table__).where(c.transaction_id == transaction_id).order_by(c.id).limit(limit)
+    if measurand is not None:
+        query = query.where(c.measurand == measurand)
     return conn.execute(query.where(c.id > after) if after is not None else query).all()

@@ -35,7 +35,7 @@ def utc() -> Any:
 def columns() -> Iterator[tuple[str, sa.Column]]:
     """(table, new column)."""
     yield "chargers", sa.Column("strict", sa.Boolean(), server_default=sa.false(), nullable=False)
-    yield "chargers", sa.Column("pending_password_hashes", sa.String(255))
+    yield "chargers", sa.Column("previous_password_hash", sa.String(255))
     yield "chargers", sa.Column("number_of_connectors", sa.Integer())
     yield "chargers", sa.Column("disconnected_reason", sa.String(255))
     yield "connectors", sa.Column("reported_error_code", sa.String(255))

@@ -5,14 +5,15 @@ import logging
 import pytest
 from sqlalchemy import text
 
+import config
 from charger_mgmt.store import engine
-
-SETTINGS = {"DATABASE_TIMEOUT": 3, "COMMITTERS": 2}
 
 
 @pytest.mark.mariadb
 def test_a_connection_that_died_in_use_is_returned_without_a_traceback(mariadb, caplog):
-    chargers = engine.create(SETTINGS | {"SQLALCHEMY_DATABASE_URI": mariadb.create_database()})
+    chargers = engine.create(
+        config.load({"DATABASE_URL": mariadb.create_database(), "DATABASE_TIMEOUT": "3"})
+    )
     in_use = chargers.raw_connection()
     mariadb.kill()
     try:
