@@ -1,7 +1,8 @@
 """What gunicorn serves: `gunicorn wsgi:app`."""
 
-import os
 import sys
+
+from gevent import monkey
 
 from charger_mgmt import create_app
 from charger_mgmt.errors import AnotherProcess, ConfigurationError
@@ -11,7 +12,8 @@ CANNOT_LOAD = 4
 
 try:
     app = create_app()
-    if os.environ.get("FLASK_RUN_FROM_CLI") != "true":  # `flask` commands find the application here too
+    # Only in a worker: `flask` commands and `gunicorn --check-config` find the application here, too.
+    if monkey.is_module_patched("socket"):
         app.extensions["central_system"].start()
 except (ConfigurationError, AnotherProcess) as error:
     what = "Configuration: " if isinstance(error, ConfigurationError) else ""

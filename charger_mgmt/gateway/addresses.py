@@ -85,6 +85,12 @@ def has_usable_key(environ: Mapping[str, Any]) -> bool:
         return False
 
 
+def has_body(environ: Mapping[str, Any]) -> bool:
+    """The request says that a body follows: what comes behind it would be taken for frames."""
+    length = environ.get("CONTENT_LENGTH", "").strip()
+    return (length not in ("", "0")) or "HTTP_TRANSFER_ENCODING" in environ
+
+
 def _raw_path(environ: Mapping[str, Any]) -> bytes:
     raw = environ.get("RAW_URI")
     if raw is None:  # another server than gunicorn: it is decoded once already, so guard what is left

@@ -89,6 +89,8 @@ class Admission:
             )
         if not addresses.has_usable_key(environ):
             return _bad("Sec-WebSocket-Key is not 16 bytes in base64.")
+        if addresses.has_body(environ):
+            return _bad("An upgrade request has no body.")
         if environ.get("gunicorn.socket") is None:
             return Refused(501, "Not Implemented", "WebSockets are served by gunicorn's gevent worker only.")
         if not self._committer.available:

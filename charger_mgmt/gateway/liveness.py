@@ -192,7 +192,7 @@ class LivenessWatch:
         quiet = [
             session
             for session in self._central.registry.all()
-            if session.automatic_calls and now - self._heard(session) > max(limit - early, 0)
+            if session.automatic_calls and now - self._heard(session) > max(limit - early, limit / 2)
         ]
         asked = {each.charger_id: self._asked.get(each.charger_id, -math.inf) for each in quiet}
         due = [each for each in quiet if now - asked[each.charger_id] > limit / 2]

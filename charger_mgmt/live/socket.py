@@ -89,6 +89,7 @@ class ChargerSocket:
         sock.sendall(_handshake(environ["HTTP_SEC_WEBSOCKET_KEY"], environ.get(SUBPROTOCOL)))
         self._sock = sock
         self._reader = frames.FrameReader(max_message_bytes)
+        self._reader.feed(_sent_ahead(environ))
         self._lock = BoundedSemaphore(1)
         self._open = True
         #: We have sent our close frame (or refused to): nothing but the peer's answer matters now.
@@ -279,6 +280,15 @@ class ChargerSocket:
             self._keepalive.forget(self)
         with contextlib.suppress(OSError):
             self._sock.shutdown(_socket.SHUT_RDWR)
+
+
+def _sent_ahead(environ: Mapping[str, Any]) -> bytes:
+    """What the peer has sent together with its handshake, without waiting for our answer.
+
+    gunicorn's parser has read it already, and would take it for the next request.
+    """
+    unreader = getattr(getattr(environ.get("wsgi.input"), "reader", None), "unreader", None)
+    return b"" if unreader is None else unreader.take_buffered()
 
 
 def _handshake(key: str, subprotocol: str | None) -> bytes:

@@ -84,9 +84,18 @@ class RawCharger:
         self.socket.close()
 
     def asks(
-        self, path: str, *, subprotocols: str | None = "ocpp1.6", headers: Iterable[tuple[str, str]] = ()
+        self,
+        path: str,
+        *,
+        subprotocols: str | None = "ocpp1.6",
+        headers: Iterable[tuple[str, str]] = (),
+        before: bytes = b"",
+        ahead: bytes = b"",
     ) -> Answer:
-        """Send an upgrade request and read the HTTP answer."""
+        """Send an upgrade request and read the HTTP answer.
+
+        `before` and `ahead` go out in the same piece, before the request and behind it.
+        """
         lines = [
             f"GET {path} HTTP/1.1",
             "Host: central",
@@ -98,7 +107,7 @@ class RawCharger:
         if subprotocols is not None:
             lines.append(f"Sec-WebSocket-Protocol: {subprotocols}")
         lines += [f"{name}: {value}" for name, value in headers]
-        self.socket.sendall(("\r\n".join(lines) + "\r\n\r\n").encode())
+        self.socket.sendall(before + ("\r\n".join(lines) + "\r\n\r\n").encode() + ahead)
         return self._answer()
 
     def _answer(self) -> Answer:

@@ -416,3 +416,51 @@ def test_what_the_meaning_survives_is_taken_and_shown_to_the_operator(server) ->
         seconds=5,
         what="the oddities are counted",
     )
+
+
+def call(number: int, action: str = "Heartbeat", payload: Any = None) -> bytes:
+    return frame(TEXT, json.dumps([2, str(number), action, payload or {}]).encode())
+
+
+BOOT = {"chargePointVendor": "V", "chargePointModel": "M"}
+
+
+def test_frames_that_come_together_with_the_handshake_are_taken(server) -> None:
+    with RawCharger((server.host, server.port)) as charger:
+        ahead = call(1, "BootNotification", BOOT) + frame(PING, b"p") + call(2)
+        assert charger.asks("/ocpp/AHEAD-1", ahead=ahead).status == 101
+        heard = [charger.hears() for _ in range(3)]
+        assert sorted(got.opcode for got in heard) == [TEXT, TEXT, PONG]
+        assert [json.loads(got.payload)[1] for got in heard if got.opcode == TEXT] == ["1", "2"]
+        assert charger.calls("Heartbeat")[0] == 3
+
+
+@pytest.mark.parametrize("cut", [1, 2, 5, 20, -1])
+def test_a_frame_of_which_a_part_comes_with_the_handshake_is_whole(server, cut) -> None:
+    boot = call(1, "BootNotification", BOOT)
+    with RawCharger((server.host, server.port)) as charger:
+        assert charger.asks("/ocpp/AHEAD-2", ahead=boot[:cut]).status == 101
+        charger.sends(boot[cut:])
+        assert charger.hears_json()[:2] == [3, "1"]
+
+
+def test_a_long_frame_that_begins_with_the_handshake_is_whole(server) -> None:
+    boot = call(1, "BootNotification", BOOT | {"iccid": "x" * 70_000})
+    with RawCharger((server.host, server.port)) as charger:
+        assert charger.asks("/ocpp/AHEAD-3", ahead=boot).status == 101
+        assert charger.hears_json()[1] == "1"
+
+
+def test_a_flat_message_that_comes_with_the_handshake_is_taken(server) -> None:
+    boot = {"messageType": "BootNotification", "chargerId": 4711, "model": "M", "vendor": "V"}
+    with RawCharger((server.host, server.port)) as charger:
+        ahead = frame(TEXT, json.dumps(boot).encode())
+        assert charger.asks("/ocpp", subprotocols=None, ahead=ahead).status == 101
+        assert charger.hears_json()["status"] == "Accepted"
+
+
+def test_an_upgrade_with_a_body_is_refused(server) -> None:
+    for header in (("Content-Length", "5"), ("Transfer-Encoding", "chunked")):
+        assert (
+            asked(server, "/ocpp/AHEAD-4", headers=[header], ahead=b"5\r\nhello\r\n0\r\n\r\n").status == 400
+        )
