@@ -13,6 +13,7 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
+from charger_mgmt import proxies
 from charger_mgmt.errors import ConfigurationError
 from charger_mgmt.store import database_url
 from charger_mgmt.store.database_url import DatabaseUrl
@@ -68,6 +69,8 @@ def load(environ: Mapping[str, str] | None = None) -> dict[str, Any]:
         "CLOCKS_BELIEVED_FOR": timedelta(
             days=round(365.25 * read.whole("BELIEVE_CLOCKS_YEARS", 5, least=1, most=20))
         ),
+        #: Whose word on a client's address counts (networks as text).
+        "TRUSTED_PROXIES": _trusted_proxies(read),
         "LOG_LEVEL": read.choice("LOG_LEVEL", "INFO", ("DEBUG", "INFO", "WARNING", "ERROR")),
         #: One line for each REST request; health checks never.
         "ACCESS_LOG": read.flag("ACCESS_LOG", False),
@@ -155,6 +158,16 @@ class _Reader:
             limits = f"at least {least}" + (f" and at most {most}" if most is not None else "")
             raise ConfigurationError(f"{name}={value}: it must be {limits}.")
         return number
+
+
+def _trusted_proxies(read: _Reader) -> tuple[str, ...]:
+    try:
+        return proxies.networks(read.text("TRUSTED_PROXIES", ""))
+    except ValueError as error:
+        raise ConfigurationError(
+            f"TRUSTED_PROXIES: {str(error)!r} is neither an address nor a network."
+            " Example: TRUSTED_PROXIES=10.0.0.0/8,192.0.2.7"
+        ) from None
 
 
 def _secret(read: _Reader, production: bool) -> str:

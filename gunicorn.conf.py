@@ -29,12 +29,12 @@ try:
 except ConfigurationError as error:
     print(f"Configuration: {error}", file=sys.stderr)
     sys.exit(os.EX_CONFIG)
-print(json.dumps([settings[key] for key in ("HOST", "PORT", "LOG_LEVEL", "ACCESS_LOG")]))
+print(json.dumps([settings[key] for key in ("HOST", "PORT", "LOG_LEVEL", "ACCESS_LOG", "TRUSTED_PROXIES")]))
 """
 
 
 def _settings() -> list:
-    """HOST, PORT, LOG_LEVEL, ACCESS_LOG; a configuration that cannot work ends the process here."""
+    """HOST, PORT, LOG_LEVEL, ACCESS_LOG, TRUSTED_PROXIES; a configuration that cannot work ends the process here."""
     reader = subprocess.run([sys.executable, "-c", _READ_SETTINGS], cwd=_ROOT, stdout=subprocess.PIPE)
     if reader.returncode:
         sys.exit(reader.returncode)
@@ -48,7 +48,7 @@ def _raise_open_files_limit() -> int:
     return 1 << 20 if hard == resource.RLIM_INFINITY else hard
 
 
-_host, _port, _log_level, _access_log = _settings()
+_host, _port, _log_level, _access_log, _proxies = _settings()
 
 bind = f"[{_host}]:{_port}" if ":" in _host else f"{_host}:{_port}"
 chdir = str(_ROOT)
@@ -70,6 +70,12 @@ graceful_timeout = 15
 keepalive = 5
 # Room for a long bearer token or Basic credentials.
 limit_request_field_size = 16_380
+
+# The PROXY protocol (v1 and v2) from trusted proxies only; headers are charger_mgmt/proxies.py's part.
+if _proxies:
+    proxy_protocol = "auto"
+    proxy_allow_ips = ",".join(_proxies)
+forwarded_allow_ips = ""
 
 # gunicorn's control socket has one path for every server of a user: two of them would quarrel.
 control_socket_disable = True

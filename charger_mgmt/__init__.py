@@ -17,6 +17,7 @@ def create_app(overrides: Mapping[str, Any] | None = None) -> Flask:
     from . import api, cli, gateway
     from .central_system import CentralSystem
     from .extensions import db, jwt, migrate
+    from .proxies import TrustedProxies
     from .store import engine
 
     app = Flask(__name__, instance_path=str(config.INSTANCE))
@@ -33,4 +34,7 @@ def create_app(overrides: Mapping[str, Any] | None = None) -> Flask:
     gateway.register(app)
     api.register(app)
     cli.register(app)
+    app.wsgi_app = TrustedProxies(  # type: ignore[method-assign]
+        app.wsgi_app, app.config["TRUSTED_PROXIES"]
+    )
     return app

@@ -45,13 +45,13 @@ class Connections:
         self._unnoted: dict[int, ChargerMessage] = {}
         central.committer.on_return.append(self._put_right)
 
-    def opened(self, identity: str, dialect: str) -> dict[str, Any]:
-        """Commit that a socket speaks for this identity; create the charger if it is new.
+    def opened(self, identity: str, dialect: str, address: str) -> dict[str, Any]:
+        """Commit that a socket from this address speaks for this identity; create the charger if it is new.
 
         Returns the answer of services/connections.py: charger_id, generation, registration, … Raises
         DatabaseAway.
         """
-        payload = {"dialect": dialect, "process_id": self._central.process_id}
+        payload = {"dialect": dialect, "process_id": self._central.process_id, "address": address}
         message = ChargerMessage(
             "Connect", 0, identity, payload, "", None, clock.now(), flat=dialect != OCPP16
         )
@@ -122,7 +122,7 @@ def serve(
         dispatch.begin(central, session, call, deliver)
 
     try:
-        opened = connections.opened(identity, OCPP16)
+        opened = connections.opened(identity, OCPP16, socket.address)
     except DatabaseAway:
         socket.drop("the database is away")
         return

@@ -158,7 +158,7 @@ class FlatSession:
         if speaker is None:
             if len(self._speakers) >= MOST_CHARGERS:
                 raise _Refused(f"one socket speaks for at most {MOST_CHARGERS} chargers")
-            opened = self._connections.opened(identity, FLAT)
+            opened = self._connections.opened(identity, FLAT, self.socket.address)
             speaker = _Speaker(opened["charger_id"], opened["generation"], opened["registration"], now)
             self._speakers[identity] = speaker
         elif not trusted:

@@ -64,6 +64,7 @@ class ChargerSocket:
         "_receives",
         "_sock",
         "_wait",
+        "address",
         "answers_pings",
         "heard_at",
         "peer",
@@ -98,8 +99,9 @@ class ChargerSocket:
         hub = gevent.get_hub()
         self._wait = hub.wait
         self._readable = hub.loop.io(sock.fileno(), 1)
-        #: "address:port", for the log.
-        self.peer = f"{environ.get('REMOTE_ADDR', '?')}:{environ.get('REMOTE_PORT', '?')}"
+        #: Where the charger dials from, and the same for the log, with the port where that is known.
+        self.address = environ.get("REMOTE_ADDR", "?")
+        self.peer = f"{self.address}:{environ.get('REMOTE_PORT', '')}".removesuffix(":")
         #: When the last byte came in, and when we last pinged (monotonic seconds).
         self.heard_at = self.pinged_at = monotonic()
         #: A greenlet waits for the peer; while it is False we are the silent ones.

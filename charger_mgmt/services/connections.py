@@ -28,7 +28,7 @@ def connect(
 ) -> list[Reply]:
     """Give each connection its generation; create the charger where it is new.
 
-    The payload of each message: {"dialect", "process_id"}. The reply's: {"charger_id", "generation",
+    The payload of each message: {"dialect", "process_id", "address"}. The reply's: {"charger_id", "generation",
     "registration", "approved", "automatic_calls", "strict", "dialect"}. The messages' own charger_id is not
     looked at: it may not exist yet.
     """
@@ -74,7 +74,11 @@ def connect(
     events.journal(
         conn,
         (
-            (message, "Connected", {"generation": reply.payload["generation"]})
+            (
+                message,
+                "Connected",
+                {"generation": reply.payload["generation"], "address": message.payload.get("address")},
+            )
             for message, reply in zip(messages, replies, strict=True)
         ),
     )

@@ -28,7 +28,7 @@ class Charger:
         self.central = app.extensions["central_system"]
         self.gateway = app.extensions["gateway"]
         self.socket = PipeSocket()
-        opened = self.gateway.connections.opened(identity, OCPP16)
+        opened = self.gateway.connections.opened(identity, OCPP16, "192.0.2.1")
         self.session = Session(
             identity,
             charger_id=opened["charger_id"],
