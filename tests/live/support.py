@@ -58,7 +58,7 @@ def until(condition: Callable[[], Any], seconds: float = 5.0) -> None:
 class PipeSocket:
     """A working socket in memory: what the charger `says` is received, what we send is in `sent`."""
 
-    peer = "memory"
+    address = peer = "memory"
 
     def __init__(self) -> None:
         self.sent: list[str] = []

@@ -30,7 +30,7 @@ FAREWELL = 5.0
 class MemorySocket:
     """What a session sees of its socket: a queue in, a callback out."""
 
-    peer = "memory"
+    address = peer = "memory"
     is_open = True
     why_closed = ""
 
