@@ -67,7 +67,9 @@ timeout = 60
 # After SIGTERM chargers' sockets are closed at once (see below); what may still run is an operator's
 # request, which waits at most OPERATOR_WAIT for its charger. Platforms kill after 30 seconds.
 graceful_timeout = 15
-keepalive = 5
+# A connection's first request has as long to come as the next one. Shorter, and chargers behind slow lines or a
+# stall of this machine are reset; how many connections wait does not hold up an end, see below.
+keepalive = 20
 # Room for a long bearer token or Basic credentials.
 limit_request_field_size = 16_380
 
@@ -142,16 +144,17 @@ def post_worker_init(worker) -> None:
 
     from charger_mgmt import gateway
 
-    listeners = worker.wsgi.extensions["gateway"].listeners
+    own = worker.wsgi.extensions["gateway"]
 
     class Listener(ggevent.StreamServer):
         """What gunicorn is about to accept connections with."""
 
         def __init__(self, *args, **kwargs) -> None:
             super().__init__(*args, **kwargs)
-            listeners.append(self)
+            own.listeners.append(self)
 
     ggevent.StreamServer = Listener
+    worker.timeout_ctx = lambda: own.waiting.within(keepalive)
     gateway.shut_down_on_sigterm(worker.wsgi)
     # A terminal sends Ctrl-C to master and worker alike; the master's word (SIGQUIT) is enough.
     signal.signal(signal.SIGINT, signal.SIG_IGN)

@@ -18,7 +18,7 @@ from .admission import FLAT, Admission, Admitted
 from .connection import Connections
 from .follow_ups import FollowUps
 from .pacing import Pacing
-from .shutdown import shut_down_on_sigterm, shutdown
+from .shutdown import Waiting, shut_down_on_sigterm, shutdown
 
 __all__ = ["Gateway", "register", "shut_down_on_sigterm", "shutdown"]
 
@@ -39,6 +39,8 @@ class Gateway:
     keepalive: KeepAlive
     #: What the server accepts connections with; closed first when the process ends.
     listeners: list[Any] = field(default_factory=list)
+    #: Connections between two requests.
+    waiting: Waiting = field(default_factory=Waiting)
 
 
 def register(app: Flask) -> None:

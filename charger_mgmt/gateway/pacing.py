@@ -10,6 +10,8 @@ from typing import Any
 
 from gevent.event import Event
 
+from ..clock import monotonic
+
 #: For so long after an outage of the database (seconds) boots are told to spread their heartbeats.
 RECOVERY = 600.0
 #: The shortest interval then, as a share of the ordinary one. Only ever shorter: a longer one would outlast
@@ -38,13 +40,18 @@ class Pacing:
 
     def waits_for_room(self, seconds: float) -> bool:
         """Stand in line for at most so long; whether there is room. A short wait costs less than a new dial."""
-        if self.is_full and len(self._line) < self._most:
+        deadline = monotonic() + seconds
+        first = len(self._line)
+        while self.is_full:  # also after a turn: one who was let in before may have taken the room meanwhile
+            if first >= self._most:
+                return False
             turn = Event()
-            self._line.append(turn)
-            turn.wait(seconds)
-            if turn in self._line:
+            self._line.insert(first, turn)
+            if not turn.wait(deadline - monotonic()) and turn in self._line:
                 self._line.remove(turn)
-        return not self.is_full
+                return False
+            first = 0
+        return True
 
     @contextmanager
     def entering(self) -> Iterator[None]:
