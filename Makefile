@@ -1,15 +1,17 @@
 # What one does with this project. `make help` explains itself.
 
 PYTHON ?= python3
-PORT ?= 8080
-HOST ?= 127.0.0.1
-export HOST PORT
+# A pipe fails when any part of it does.
+SHELL := /bin/bash
+.SHELLFLAGS := -o pipefail -c
 
 BIN := .venv/bin
-PIP := $(BIN)/python -m pip --disable-pip-version-check -q install
+# pip says a hundred lines: show how far it is, and what goes wrong.
+PIP = pip() { $(BIN)/python -m pip --disable-pip-version-check --no-color install "$$@" 2>&1 | awk \
+    '/^Collecting/ { printf "\r  %d packages looked up: %-40.40s", ++n, $$2; fflush() } \
+     /^Installing collected/ { printf "\r  putting %d packages into place ... %30s\n", n, ""; fflush() } \
+     /^(ERROR|error)/ || failed { failed = 1; print }'; }; pip
 FLASK := $(BIN)/python -m flask
-# Where a browser or a charger on this machine finds a server that listens everywhere.
-WHERE := $(if $(filter 0.0.0.0 ::,$(HOST)),127.0.0.1,$(HOST)):$(PORT)
 
 # How to become root without being asked for a password; empty when we are root, "false" when we may not.
 AS_ROOT = $$(if [ "$$(id -u)" = 0 ]; then :; elif sudo -n true 2>/dev/null; then echo "sudo -n"; else echo false; fi)
@@ -17,28 +19,33 @@ APT := env DEBIAN_FRONTEND=noninteractive apt-get -qq -o Dpkg::Use-Pty=0
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help run test test-fast bench check format clean venv venv-dev venv-bench database admin python tools peers
+.PHONY: help run test test-how-long test-fast bench check format clean venv venv-dev venv-bench database admin python tools peers
 
 help:  ## Show this list
 	@echo "Usage: make <what>"; echo
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  \1|\2/p' Makefile | while IFS='|' read -r name text; do \
 	    printf '%-13s %s\n' "$$name" "$$text"; done
-	@echo; echo "Settings come from the environment (HOST, PORT, DATABASE_URL, ...); README.md lists them."
+	@echo; echo "Settings come from the environment or a file .env (HOST, PORT, DATABASE_URL, ...); README.md lists them."
 
 run: venv database admin  ## Start the system on http://127.0.0.1:8080 (installs what it needs into .venv)
-	@printf '%s\n' "" \
-	  "  Chargers (OCPP 1.6J)   ws://$(WHERE)/ocpp/<identity>" \
-	  "  Chargers (flat JSON)   ws://$(WHERE)/ocpp" \
-	  "  REST API               http://$(WHERE)/api    (is it ready? http://$(WHERE)/health/ready)" \
+	@where=$$($(BIN)/python -c 'import config; print(config.where())') && \
+	printf '%s\n' "" \
+	  "  Chargers (OCPP 1.6J)   ws://$$where/ocpp/<identity>" \
+	  "  Chargers (flat JSON)   ws://$$where/ocpp" \
+	  "  REST API               http://$$where/api    (is it ready? http://$$where/health/ready)" \
 	  "" \
-	  "  Log in:      curl -s http://$(WHERE)/api/auth/login -H 'Content-Type: application/json' \\" \
+	  "  Log in:      curl -s http://$$where/api/auth/login -H 'Content-Type: application/json' \\" \
 	  "                 -d '{\"username\": \"$${ADMIN_USERNAME:-admin}\", \"password\": \"<password>\"}'" \
-	  "  Simulate:    $(FLASK) simulate --chargers 10 --url ws://$(WHERE)/ocpp    (in a second terminal)" \
+	  "               (curl is missing? sudo apt-get install curl)" \
+	  "  Simulate:    $(FLASK) simulate --chargers 10 --url ws://$$where/ocpp    (in a second terminal)" \
 	  "  Stop:        Ctrl-C" ""
 	@exec $(BIN)/python -m gunicorn -c gunicorn.conf.py wsgi:app
 
-test: tools venv-dev peers  ## Run every test but the long fault suite, on SQLite and on MariaDB, over real sockets
+test: tools venv-dev peers test-how-long  ## Run every test but the long fault suite, on SQLite and on MariaDB, over real sockets
 	@$(BIN)/python -m pytest -m "not faults" $(ARGS)
+
+test-how-long:
+	@echo "About 3,000 tests; on two cores they take a quarter of an hour. ARGS=\"-k energy\" runs some of them."
 
 test-fast: venv-dev  ## Run the tests that need no server (in memory, on SQLite)
 	@$(BIN)/python -m pytest -m "not wire and not mariadb and not peer" $(ARGS)
@@ -81,16 +88,16 @@ python:
 # A copy of what was installed tells whether it has changed since.
 venv: .venv/pyvenv.cfg
 	@cmp -s requirements.txt .venv/installed.txt || { \
-	    echo "Installing the requirements ..." && $(PIP) -r requirements.txt && cp requirements.txt .venv/installed.txt; }
+	    echo "Installing the requirements into .venv (a minute or two) ..." && { $(PIP) -r requirements.txt; } && cp requirements.txt .venv/installed.txt; }
 
 venv-dev: venv
 	@cat requirements.txt requirements-dev.txt | cmp -s - .venv/installed-dev.txt || { \
-	    echo "Installing what the tests need ..." && $(PIP) -r requirements-dev.txt && \
+	    echo "Installing what the tests need into .venv (a minute or two) ..." && { $(PIP) -r requirements-dev.txt; } && \
 	    cat requirements.txt requirements-dev.txt > .venv/installed-dev.txt; }
 
 venv-bench: venv-dev
 	@cmp -s requirements-bench.txt .venv/installed-bench.txt || { \
-	    echo "Installing what the benchmarks need ..." && $(PIP) -r requirements-bench.txt && \
+	    echo "Installing what the benchmarks need into .venv ..." && { $(PIP) -r requirements-bench.txt; } && \
 	    cp requirements-bench.txt .venv/installed-bench.txt; }
 
 database: venv

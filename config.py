@@ -1,4 +1,4 @@
-"""Configuration, from environment variables.
+"""Configuration, from environment variables and a file `.env`.
 
 Every setting has a default that works on a laptop. `load()` reads the environment once, at start, and
 refuses what cannot work with a message that says what to set.
@@ -12,6 +12,8 @@ from collections.abc import Mapping
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
+
+from dotenv import dotenv_values
 
 from charger_mgmt import proxies
 from charger_mgmt.errors import ConfigurationError
@@ -28,12 +30,28 @@ ONBOARDING = ("open", "approve", "closed")
 SHORTEST_SECRET = 32
 
 
+def environment() -> Mapping[str, str]:
+    """The environment variables, and what a file `.env` beside this one says of those that are not set.
+
+    ENV_FILE names another file.
+    """
+    written = dotenv_values(os.environ.get("ENV_FILE") or ROOT / ".env")
+    return {name: value for name, value in written.items() if value is not None} | dict(os.environ)
+
+
+def where() -> str:
+    """host:port at which a browser or a charger on this machine finds the server."""
+    settings = load()
+    host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(settings["HOST"], settings["HOST"])
+    return f"[{host}]:{settings['PORT']}" if ":" in host else f"{host}:{settings['PORT']}"
+
+
 def load(environ: Mapping[str, str] | None = None) -> dict[str, Any]:
-    """The application's settings as Flask configuration keys.
+    """The application's settings as Flask configuration keys, out of `environ` (by default `environment()`).
 
     Raises ConfigurationError, naming the variable, when a value cannot work.
     """
-    read = _Reader(os.environ if environ is None else environ)
+    read = _Reader(environment() if environ is None else environ)
     production = read.choice("APP_ENV", "development", ("development", "production")) == "production"
     database = _database(read, production)
     committers = read.whole("COMMITTERS", 2, least=1, most=16)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import secrets
 from collections.abc import Callable
 from functools import wraps
@@ -13,12 +12,17 @@ from flask import Flask, current_app
 from flask.cli import AppGroup, with_appcontext
 from sqlalchemy.exc import DBAPIError
 
+import config
+
 from . import clock
 from .errors import ChargerManagementError, DatabaseAway
 from .extensions import db
 from .services import accounts, chargers, retention
 from .simulate.cli import simulate
 from .store.faults import explain
+
+#: Asked for after the name has been looked at.
+_PASSWORD = click.option("--password", envvar="USER_PASSWORD", help="Asked for when it is not given.")
 
 user = AppGroup("user", help="Operators' accounts.")
 charger = AppGroup("charger", help="Chargers.")
@@ -48,13 +52,18 @@ def _plain_errors(command: Callable[..., Any]) -> Callable[..., Any]:
     return run
 
 
+def _asked_password() -> str:
+    return click.prompt("Password", hide_input=True, confirmation_prompt=True)
+
+
 @user.command("create")
 @click.argument("username")
-@click.option("--password", envvar="USER_PASSWORD", prompt=True, hide_input=True, confirmation_prompt=True)
+@_PASSWORD
 @_plain_errors
-def create_user(username: str, password: str) -> None:
+def create_user(username: str, password: str | None) -> None:
     """Create an account that may use the REST API."""
-    accounts.create(db.engine, username, password)
+    accounts.check_free(db.engine, username)
+    accounts.create(db.engine, username, password or _asked_password())
     click.echo(f"User {username} created.")
 
 
@@ -68,8 +77,9 @@ def create_first_user() -> None:
     """
     if accounts.has_any(db.engine):
         return
-    username = os.environ.get("ADMIN_USERNAME", "").strip() or "admin"
-    given = os.environ.get("ADMIN_PASSWORD", "")
+    environ = config.environment()
+    username = environ.get("ADMIN_USERNAME", "").strip() or "admin"
+    given = environ.get("ADMIN_PASSWORD", "")
     password = given or secrets.token_urlsafe(12)
     accounts.create(db.engine, username, password)
     if given:
@@ -80,11 +90,12 @@ def create_first_user() -> None:
 
 @user.command("password")
 @click.argument("username")
-@click.option("--password", envvar="USER_PASSWORD", prompt=True, hide_input=True, confirmation_prompt=True)
+@_PASSWORD
 @_plain_errors
-def set_password(username: str, password: str) -> None:
+def set_password(username: str, password: str | None) -> None:
     """Give an account a new password."""
-    accounts.set_password(db.engine, username, password)
+    accounts.check_known(db.engine, username)
+    accounts.set_password(db.engine, username, password or _asked_password())
     click.echo(f"Password of {username} changed.")
 
 

@@ -31,6 +31,8 @@ pytest_plugins = ["tests.support.chargers"]
 # What the developer has set for his own server must not colour the tests.
 for name in variables():
     os.environ.pop(name, None)
+os.environ["ENV_FILE"] = os.devnull
+os.environ["FLASK_SKIP_DOTENV"] = "1"
 os.environ["JWT_SECRET_KEY"] = "tests-only-secret-" + "x" * 32
 
 

@@ -143,3 +143,21 @@ def test_a_wrong_setting_ends_a_command_with_one_line(command: list[str]) -> Non
     assert said == [
         "Configuration: HEARTBEAT_INTERVAL='soon' is not a number. Example: HEARTBEAT_INTERVAL=300"
     ]
+
+
+def test_a_file_beside_the_code_counts_where_the_environment_says_nothing(tmp_path, monkeypatch) -> None:
+    written = tmp_path / "settings"
+    written.write_text("# a comment\nexport PORT=9000\nLOG_LEVEL='DEBUG'\nHOST=0.0.0.0\nEMPTY\n")
+    monkeypatch.setenv("ENV_FILE", str(written))
+    monkeypatch.setenv("LOG_LEVEL", "ERROR")
+    settings = config.load()
+    assert (settings["PORT"], settings["LOG_LEVEL"]) == (9000, "ERROR")
+    assert config.where() == "127.0.0.1:9000"
+
+
+def test_a_wrong_line_in_the_file_is_refused_like_a_variable(tmp_path, monkeypatch) -> None:
+    written = tmp_path / "settings"
+    written.write_text("PORT=soon\n")
+    monkeypatch.setenv("ENV_FILE", str(written))
+    with pytest.raises(ConfigurationError, match="PORT"):
+        config.load()

@@ -16,6 +16,7 @@ from . import (
     tags,
     tokens,
     transactions,
+    welcome,
 )
 
 
@@ -31,3 +32,4 @@ def register(app: Flask) -> None:
         api.register_blueprint(noun.blueprint)
     app.register_blueprint(api)
     app.register_blueprint(health.blueprint)
+    app.register_blueprint(welcome.blueprint)

@@ -115,6 +115,21 @@ def create(engine: Engine, username: str, password: str) -> None:
         raise Conflict(f"The user {username!r} exists already.") from None
 
 
+def check_free(engine: Engine, username: str) -> None:
+    """Raises InvalidInput when the name is not acceptable, Conflict when it is taken."""
+    _check_name(username)
+    with reading(engine) as conn:
+        if users.by_name(conn, username) is not None:
+            raise Conflict(f"The user {username!r} exists already.")
+
+
+def check_known(engine: Engine, username: str) -> None:
+    """Raises NotFound when there is no such account."""
+    with reading(engine) as conn:
+        if users.by_name(conn, username) is None:
+            raise NotFound(f"There is no user {username!r}.")
+
+
 def has_any(engine: Engine) -> bool:
     with reading(engine) as conn:
         return users.count(conn) > 0
@@ -140,7 +155,7 @@ def _change(engine: Engine, username: str, **values: Any) -> None:
         users.change(conn, row.id, **values)
 
 
-def _check(username: str, password: str) -> None:
+def _check_name(username: str) -> None:
     if username == RESERVED_NAME:
         raise InvalidInput("The username is not free.", {"username": "stands for the system itself"})
     if (
@@ -153,6 +168,10 @@ def _check(username: str, password: str) -> None:
             "The username is not acceptable.",
             {"username": f"1 to {LONGEST_NAME} printable characters, no blanks at the ends"},
         )
+
+
+def _check(username: str, password: str) -> None:
+    _check_name(username)
     if not SHORTEST_PASSWORD <= len(password) <= LONGEST_PASSWORD:
         raise InvalidInput(
             "The password is not acceptable.",

@@ -8,6 +8,7 @@ import sys
 from dataclasses import fields
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import click
 
@@ -40,8 +41,20 @@ OPTIONS = [
 ]  # fmt: skip
 
 
+def _check_url(url: str) -> None:
+    """Raises a UsageError, which says what the URL may be, before any charger dials."""
+    where = urlsplit(url)
+    if where.scheme in ("ws", "wss") and where.hostname:
+        return
+    scheme = {"https": "wss"}.get(where.scheme, "ws")
+    path = where.path if where.path.strip("/") else "/ocpp"
+    meant = f"{scheme}://{where.netloc}{path}" if where.netloc else "ws://127.0.0.1:8080/ocpp"
+    raise click.UsageError(f"--url {url}: chargers dial ws:// or wss:// addresses. Did you mean {meant}?")
+
+
 def _run_in_a_patched_process(**chosen: Any) -> None:
     """Become another process: gevent must patch before anything has touched a socket."""
+    _check_url(chosen["url"])
     arguments = []
     for option in OPTIONS:
         value = chosen[str(option.name)]
@@ -61,6 +74,7 @@ def become_patched(arguments: list[str]) -> None:
 
 def _run_here(**chosen: Any) -> None:
     """Run the fleet in this process, which gevent has patched."""
+    _check_url(chosen["url"])
     from .fleet import Fleet, FleetOptions
 
     fleet = Fleet(

@@ -160,7 +160,8 @@ class Fleet:
         wrong = list(tally.wrong)
         for line in self._lines:
             if not line.connections:
-                wrong.append(f"{line.identity}: never got a connection to {self._options.url}")
+                why = f" ({line.last_refusal})" if line.last_refusal else ""
+                wrong.append(f"{line.identity}: never got a connection to {self._options.url}{why}")
             for message in line.ledger.outstanding:
                 why = "given up" if message.given_up else "refused" if message.error else "not acknowledged"
                 wrong.append(f"{line.identity}: {message.action} {why}: {message.error or message.payload}")

@@ -60,6 +60,8 @@ class SpeakingCharger:
         self.ledger = Ledger() if ledger is None else ledger
         self.queue = TransactionQueue()
         #: The connection is open.
+        #: Why it last did not get a connection.
+        self.last_refusal = ""
         self.online = False
         #: The close code and reason of the last connection that the other side ended.
         self.closed_with: tuple[int, str] | None = None
@@ -86,7 +88,11 @@ class SpeakingCharger:
             if self.online:
                 return
             departures, self.closed_with = self._departures, None
-            self.transport.open(self)
+            try:
+                self.transport.open(self)
+            except ChargerSideError as error:
+                self.last_refusal = str(error)
+                raise
             if self._departures != departures:
                 self.transport.drop()
                 raise ConnectionLost("it went offline while it dialled")

@@ -145,7 +145,7 @@ class _Line:
         try:
             self.write(self._protocol.send(request))
             return self._outcome()
-        except (OSError, ConnectionLost, RemoteProtocolError) as error:
+        except (OSError, ValueError, ConnectionLost, RemoteProtocolError) as error:
             self._shut()
             raise ConnectionLost(f"no handshake: {error}") from error
         except HandshakeRefused:
@@ -193,7 +193,7 @@ class _Line:
                 if not chunk:
                     return
                 self._protocol.receive_data(chunk)
-        except (OSError, ConnectionLost):
+        except (OSError, ValueError, ConnectionLost):  # ValueError: a TLS socket that was closed meanwhile
             return
         except RemoteProtocolError as error:
             reason = str(error)
@@ -229,7 +229,7 @@ class _Line:
     def _write(self, data: bytes) -> None:
         try:
             self._socket.sendall(data)
-        except OSError as error:
+        except (OSError, ValueError) as error:
             raise ConnectionLost(f"cannot send: {error}") from error
 
     def close(self) -> None:
@@ -243,9 +243,10 @@ class _Line:
         self._shut()
 
     def _shut(self) -> None:
-        # shutdown() wakes a reader that is blocked in recv(); close() alone does not.
+        # shutdown() wakes a reader that is blocked in recv(); close() alone does not. That of the plain socket,
+        # for a TLS socket's own one takes the encryption away under the reader.
         with contextlib.suppress(OSError):
-            self._socket.shutdown(socket.SHUT_RDWR)
+            socket.socket.shutdown(self._socket, socket.SHUT_RDWR)
         self._socket.close()
 
 

@@ -83,3 +83,19 @@ def test_a_fault_is_one_line_and_no_traceback(flask: Flaskly, arguments: tuple[s
 
 def test_simulated_chargers_are_a_command(flask: Flaskly) -> None:
     assert "--chargers" in flask("simulate", "--help").output
+
+
+@pytest.mark.parametrize("name", ["ann", "system", " ann", "x" * 81])
+def test_a_name_is_looked_at_before_a_password_is_asked_for(flask: Flaskly, name: str) -> None:
+    flask("user", "create", "ann", "--password", "a good password")
+    done = flask("user", "create", name, input="a good password\na good password\n")
+    assert done.exit_code == 1
+    assert "Password" not in done.output
+    assert "Error" in done.output
+
+
+def test_an_unknown_name_gets_no_new_password(flask: Flaskly) -> None:
+    done = flask("user", "password", "nobody", input="a good password\na good password\n")
+    assert done.exit_code == 1
+    assert "Password" not in done.output
+    assert "nobody" in done.output

@@ -64,6 +64,8 @@ class GunicornServer:
             "HOST": self.host,
             "PORT": str(self.port),
             "JWT_SECRET_KEY": "tests-only-secret-" + "x" * 32,
+            "ENV_FILE": os.devnull,
+            "FLASK_SKIP_DOTENV": "1",
             "PYTHONUNBUFFERED": "1",
             "PYTHONDONTWRITEBYTECODE": "1",
         }
