@@ -54,6 +54,24 @@ test-fast: venv-dev  ## Run the tests that need no server (in memory, on SQLite)
 test-faults: tools venv-dev  ## Kill, freeze, fill and cut things under load (FAULT_SECONDS=60: a soak; FAULT_SEED=...)
 	@FAULT_SEED=$(FAULT_SEED) FAULT_SECONDS=$(FAULT_SECONDS) $(BIN)/python -m pytest tests/faults $(ARGS)
 
+# MySQL itself, which Debian 12 does not have: out of Debian's unstable branch, in a root folder under build/.
+MYSQL_ROOT ?= build/mysql-root
+.PHONY: test-mysql
+test-mysql: tools venv-dev $(MYSQL_ROOT)/usr/sbin/mysqld  ## Run the database's tests and the fault suite on MySQL (needs root; optional, 25 minutes)
+	@$(MYSQL_ROOT)/usr/sbin/mysqld --version 2>/dev/null || chroot $(MYSQL_ROOT) /usr/sbin/mysqld --version
+	@TEST_MYSQL_ROOT=$(MYSQL_ROOT) $(BIN)/python -m pytest -m "mariadb and not faults" $(ARGS)
+	@TEST_MYSQL_ROOT=$(MYSQL_ROOT) FAULT_SEED=$(FAULT_SEED) FAULT_SECONDS=$(FAULT_SECONDS) $(BIN)/python -m pytest tests/faults -m mariadb $(ARGS)
+
+$(MYSQL_ROOT)/usr/sbin/mysqld:
+	@[ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null || { \
+	    echo "make test-mysql makes a root folder and works in it: it needs root and Debian or Ubuntu."; exit 1; }
+	@command -v debootstrap >/dev/null || { $(APT) update && $(APT) install -y --no-install-recommends debootstrap >/dev/null; }
+	@mkdir -p $(MYSQL_ROOT)
+	@echo "Installing MySQL into $(MYSQL_ROOT) (two minutes, 600 MB) ..."
+	@debootstrap --variant=minbase sid $(MYSQL_ROOT) http://deb.debian.org/debian | \
+	    awk '{ printf "\r  %-70.70s", $$0; fflush() } END { print "" }'
+	@chroot $(MYSQL_ROOT) $(APT) install -y --no-install-recommends mysql-server-core >/dev/null
+
 bench: tools venv-bench peers  ## Run the benchmarks (about 15 minutes; ARGS=--quick tries them out)
 	@$(BIN)/python -m bench.run $(ARGS)
 

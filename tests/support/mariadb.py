@@ -1,4 +1,4 @@
-"""A MariaDB server of our own: private folder, free port, gone when the tests are."""
+"""A MariaDB (or MySQL) server of our own: private folder, free port, gone when the tests are."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ import signal
 import subprocess
 import tempfile
 import uuid
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -76,58 +77,122 @@ class DatabaseServer:
             self.execute(f"DROP DATABASE IF EXISTS {self._databases.pop()}")
 
 
-class MariaDB(DatabaseServer):
-    """A private `mariadbd`. It may be stopped, killed, frozen and started again on the same data and port."""
+class _Installed:
+    """mariadbd as it is installed on this machine."""
 
-    def __init__(self, *server_options: str) -> None:
-        """Prepare a data folder; `server_options` are handed to mariadbd ("--max-connections=20")."""
+    def __init__(self) -> None:
         binary, installer = _programs()
         if binary is None or installer is None:
             raise RuntimeError(MISSING)
-        self.port = free_port()
-        super().__init__(f"mysql://root@127.0.0.1:{self.port}/mysql")
+        self._binary, self._installer = binary, installer
         self.folder = Path(tempfile.mkdtemp(prefix="charger-mgmt-mariadb-"))
-        self.log_file = self.folder / "mariadbd.log"
-        self._process: subprocess.Popen[bytes] | None = None
-        self._last_will: LastWill | None = None
-        common = [
-            "--no-defaults",
-            f"--datadir={self.folder / 'data'}",
-            f"--user={pwd.getpwuid(os.geteuid()).pw_name}",
-        ]
-        self._command = [
-            binary,
+
+    def prepare(self, options: Sequence[str]) -> list[str]:
+        """Make the data folder; the command that serves it."""
+        common = ["--no-defaults", f"--datadir={self.folder / 'data'}", f"--user={_account()}"]
+        _run(
+            [
+                self._installer,
+                *common,
+                "--auth-root-authentication-method=normal",
+                "--skip-name-resolve",
+                "--skip-test-db",
+                *options,
+            ]
+        )
+        return [
+            self._binary,
             *common,
-            "--bind-address=127.0.0.1",
-            f"--port={self.port}",
             f"--socket={self.folder / 'socket'}",
             f"--pid-file={self.folder / 'pid'}",
             f"--tmpdir={self.folder}",
-            "--skip-name-resolve",
-            "--innodb-flush-log-at-trx-commit=1",
-            "--innodb-buffer-pool-size=128M",
             "--innodb-log-file-size=64M",
-            "--innodb-fast-shutdown=2",
-            "--max-connections=400",
-            *server_options,
+            *options,
         ]
+
+
+class _InChroot:
+    """MySQL's mysqld in a root folder of its own (see `make test-mysql`); its options are MariaDB's, translated."""
+
+    def __init__(self, root: Path) -> None:
+        self._root = root
+        self.folder = Path(tempfile.mkdtemp(prefix="charger-mgmt-mysql-", dir=root / "tmp"))
+        self.folder.chmod(0o755)
+
+    def prepare(self, options: Sequence[str]) -> list[str]:
+        inside = Path("/") / self.folder.relative_to(self._root)
+        everybody = self.folder / "everybody.sql"
+        everybody.write_text(
+            "CREATE USER IF NOT EXISTS root@'%' IDENTIFIED BY '';\nGRANT ALL ON *.* TO root@'%' WITH GRANT OPTION;\n"
+        )
+        common = ["chroot", str(self._root), "/usr/sbin/mysqld", "--no-defaults", "--user=root"]
+        common += [f"--datadir={inside / 'data'}", "--secure-file-priv="]
+        options = [self._translated(option, inside) for option in options]
+        _run([*common, "--initialize-insecure", *options])
+        return [
+            *common,
+            f"--socket={inside / 'socket'}",
+            "--mysqlx=OFF",
+            f"--pid-file={inside / 'pid'}",
+            f"--tmpdir={inside}",
+            f"--init-file={inside / everybody.name}",
+            "--innodb-redo-log-capacity=128M",
+            *options,
+        ]
+
+    def _translated(self, option: str, inside: Path) -> str:
+        name, _, value = option.partition("=")
+        if name == "--skip-ssl":
+            return "--tls-version="
+        if name in ("--ssl-ca", "--ssl-cert", "--ssl-key"):
+            shutil.copy(value, self.folder / Path(value).name)
+            (self.folder / Path(value).name).chmod(0o644)
+            return f"{name}={inside / Path(value).name}"
+        return option
+
+
+def _account() -> str:
+    return pwd.getpwuid(os.geteuid()).pw_name
+
+
+def _run(command: list[str]) -> None:
+    try:
+        subprocess.run(command, check=True, capture_output=True, text=True)
+    except subprocess.CalledProcessError as error:
+        raise RuntimeError(f"no database could be made:\n{error.stdout}{error.stderr}") from error
+
+
+class MariaDB(DatabaseServer):
+    """A private `mariadbd`. It may be stopped, killed, frozen and started again on the same data and port.
+
+    With TEST_MYSQL_ROOT it is MySQL's `mysqld` out of that root folder.
+    """
+
+    def __init__(self, *server_options: str) -> None:
+        """Prepare a data folder; `server_options` are handed to the server ("--max-connections=20")."""
+        root = os.environ.get("TEST_MYSQL_ROOT")
+        program = _InChroot(Path(root).resolve()) if root else _Installed()
+        self.port = free_port()
+        super().__init__(f"mysql://root@127.0.0.1:{self.port}/mysql")
+        self.folder = program.folder
+        self.log_file = self.folder / "server.log"
+        self._process: subprocess.Popen[bytes] | None = None
+        self._last_will: LastWill | None = None
         try:
-            subprocess.run(
-                [
-                    installer,
-                    *common,
-                    "--auth-root-authentication-method=normal",
-                    "--skip-name-resolve",
-                    "--skip-test-db",
-                    *server_options,
-                ],
-                check=True,
-                capture_output=True,
-                text=True,
-            )
-        except subprocess.CalledProcessError as error:
+            self._command = [
+                *program.prepare(server_options),
+                "--bind-address=127.0.0.1",
+                f"--port={self.port}",
+                "--skip-name-resolve",
+                "--innodb-flush-log-at-trx-commit=1",
+                "--innodb-buffer-pool-size=128M",
+                "--innodb-fast-shutdown=2",
+                "--max-connections=400",
+                *(option for option in server_options if option.startswith("--max-connections")),
+            ]
+        except RuntimeError:
             shutil.rmtree(self.folder, ignore_errors=True)
-            raise RuntimeError(f"mariadb-install-db failed:\n{error.stdout}{error.stderr}") from error
+            raise
 
     def __enter__(self) -> MariaDB:
         try:
