@@ -102,9 +102,54 @@ class OneLine(logging.Formatter):
         return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in line)
 
 
+class Repeats(logging.Filter):
+    """Lines that say the same again and again are counted, not repeated: one client must not fill a disk.
+
+    The same message about the same subject (its first argument: a charger, an address) passes MOST times in a
+    WINDOW of seconds, any message MOST_IN_ALL times; how many were left out is said at the next window's begin.
+    """
+
+    WINDOW, MOST, MOST_IN_ALL = 10.0, 10, 2000
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._window = 0.0
+        self._seen: dict[tuple[str, str, str], int] = {}
+        self._in_all: dict[tuple[str, str], int] = {}
+
+    def filter(self, record: logging.LogRecord) -> bool | logging.LogRecord:
+        if record.levelno >= logging.ERROR:
+            return True
+        left_out = 0
+        if not self._window <= record.created < self._window + self.WINDOW:
+            left_out = self._begins(record.created)
+        template = str(record.msg)
+        subject = str(record.args[0])[:200] if isinstance(record.args, tuple) and record.args else ""
+        kind, every = (record.name, template, subject), (record.name, template)
+        self._in_all[every] = self._in_all.get(every, 0) + 1
+        self._seen[kind] = self._seen.get(kind, 0) + 1
+        if self._seen[kind] > self.MOST or self._in_all[every] > self.MOST_IN_ALL:
+            return False
+        if left_out:
+            record.msg, record.args = (
+                f"{record.getMessage()} (before it, {left_out} lines like others were left out)",
+                (),
+            )
+        return True
+
+    def _begins(self, now: float) -> int:
+        """A new window; how many lines the one before has left out."""
+        left_out = sum(count - self.MOST for count in self._seen.values() if count > self.MOST)
+        self._window = now
+        self._seen.clear()
+        self._in_all.clear()
+        return left_out
+
+
 logging.basicConfig(level=_log_level)
 for _handler in logging.getLogger().handlers:
     _handler.setFormatter(OneLine(_LINE))
+    _handler.addFilter(Repeats())
 logging.getLogger("alembic").setLevel(logging.WARNING)
 
 
@@ -118,6 +163,8 @@ class Log(Logger):
         super().setup(cfg)
         for handler in (*self.error_log.handlers, *self.access_log.handlers):
             handler.setFormatter(OneLine(_LINE))
+        for handler in self.error_log.handlers:
+            handler.addFilter(Repeats())
 
     def access(self, resp, req, environ, request_time) -> None:
         if not environ["PATH_INFO"].startswith("/health/"):

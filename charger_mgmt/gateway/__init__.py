@@ -18,7 +18,8 @@ from .admission import FLAT, Admission, Admitted
 from .connection import Connections
 from .follow_ups import FollowUps
 from .pacing import Pacing
-from .shutdown import Waiting, shut_down_on_sigterm, shutdown
+from .requests import Waiting
+from .shutdown import shut_down_on_sigterm, shutdown
 
 __all__ = ["Gateway", "register", "shut_down_on_sigterm", "shutdown"]
 

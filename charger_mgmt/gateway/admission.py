@@ -95,6 +95,13 @@ class Admission:
             return Refused(501, "Not Implemented", "WebSockets are served by gunicorn's gevent worker only.")
         if not self._committer.available:
             return _away("The database is away.")
+        if seconds := self._pacing.penalty(self._who(environ)):
+            return Refused(
+                429,
+                "Too Many Requests",
+                "Too many frames that said nothing came from here.",
+                {"Retry-After": str(seconds)},
+            )
         if not self._pacing.waits_for_room(_ROOM_PATIENCE):
             return _away("Too many chargers are dialing in at once.")
         try:
@@ -102,6 +109,12 @@ class Admission:
                 return self._decide(environ)
         except DatabaseAway:
             return _away("The database is away.")
+
+    @staticmethod
+    def _who(environ: Mapping[str, Any]) -> str:
+        """Who would be kept out: the identity in the path, or where a flat socket comes from."""
+        identity = environ.get(addresses.SEGMENT, b"").decode(errors="replace")
+        return identity or environ.get("REMOTE_ADDR", "")
 
     def find(self, identity: str) -> Row[Any] | None:
         """The charger's row. Raises DatabaseAway."""

@@ -149,6 +149,8 @@ def serve(
     finally:
         central.registry.remove(session)
         central.registry.release(session)
+        if socket.offended:
+            connections.pacing.penalise(identity)
         log.info("charger %s: generation %d ended: %s", identity, session.generation, socket.why_closed)
         if central.registry.get(identity) is None:
             central.last_seen.forget(session.charger_id)

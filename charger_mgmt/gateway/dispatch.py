@@ -52,6 +52,7 @@ def begin(
         violation = _violation(session, action, checked)
         if violation is not None:
             log.info("charger %s: %s refused: %s", session.identity, action[:64], violation.description)
+            session.socket.wasted()
             reply = Answer(session.conversation.error(call, violation.code, violation.description))
         elif action in FROM_MEMORY:
             reply = Answer(session.conversation.result(call, FROM_MEMORY[action]()))

@@ -89,15 +89,18 @@ class FlatSession:
         message = flat.decode(text)
         if isinstance(message, FlatError):
             log.info("flat socket %s: %s", self.socket.peer, message.reason)
+            self.socket.wasted()
             self._count_malformed()
             return flat.encode(message.body)
         if not isinstance(message, FlatMessage):
+            self.socket.wasted()
             return None
         self._malformed = 0
         try:
             return flat.encode(flat.reply(message, self._handle(message, text)))
         except _Refused as refused:
             log.info("flat socket %s: %s refused: %s", self.socket.peer, message.message_type, refused)
+            self.socket.wasted()
             return self._error(message, errors.SECURITY_ERROR, str(refused))
         except DatabaseAway:
             self.drop("the database is away")
@@ -197,3 +200,5 @@ def serve(
         session.serve()
     finally:
         central.registry.release(session)
+        if socket.offended:
+            gateway.connections.pacing.penalise(socket.address)

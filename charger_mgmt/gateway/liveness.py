@@ -29,6 +29,8 @@ log = logging.getLogger(__name__)
 #: Seconds by which the database's clock may differ from what has passed for us between two turns; a slow
 #: answer looks like a difference too.
 CLOCK_JUMP = 20.0
+#: Seconds by which a turn may come late before it counts as a standstill of ours.
+STANDSTILL = 10.0
 #: Seconds between looks for sessions that show no sign.
 SIGNS_EVERY = 60.0
 #: Quiet chargers asked in one turn; after a standstill everybody is quiet at once.
@@ -98,8 +100,14 @@ def _keep(keep: Callable[[], None]) -> None:
 
 
 def _run(watcher: LivenessWatch, interval: float) -> None:
+    turned_at = clock.monotonic()
     while True:
         gevent.sleep(interval)
+        now = clock.monotonic()
+        late, turned_at = now - turned_at - interval, now
+        if late > STANDSTILL:
+            log.warning("this process stood still for %.0f s", late)
+            watcher.resume()
         try:
             watcher.turn()
         except Exception:  # a defect must not end the watch
@@ -119,7 +127,7 @@ class LivenessWatch:
         self._signs_at = 0.0
 
     def resume(self) -> None:
-        """The database was away: nobody could be written down, so every charger gets a whole limit."""
+        """The database was away, or we were: nobody could be written down, so every charger gets a whole limit."""
         self._resume_due = True
 
     def turn(self) -> None:

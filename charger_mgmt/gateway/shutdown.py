@@ -10,8 +10,6 @@ from __future__ import annotations
 
 import logging
 import signal
-from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 import gevent
@@ -27,29 +25,6 @@ log = logging.getLogger(__name__)
 #: Seconds that chargers have to answer our close frame. With gunicorn's own second of delay the sockets are
 #: closed within two.
 GRACE = 1.0
-
-
-class Waiting:
-    """The greenlets whose connections wait for a request: an end need not wait for them."""
-
-    def __init__(self) -> None:
-        self._greenlets: set[gevent.Greenlet] = set()
-
-    @contextmanager
-    def within(self, seconds: float) -> Iterator[None]:
-        """Around the wait, which is over in silence after so many seconds."""
-        greenlet = gevent.getcurrent()
-        self._greenlets.add(greenlet)
-        try:
-            with gevent.Timeout(seconds, False):
-                yield
-        finally:
-            self._greenlets.discard(greenlet)
-
-    def end(self) -> None:
-        """End the waits: gunicorn takes StopIteration for a client that says no more."""
-        for greenlet in list(self._greenlets):
-            greenlet.kill(StopIteration, block=False)
 
 
 def shutdown(app: Flask, grace: float = GRACE) -> None:

@@ -60,7 +60,7 @@ class FrameReader:
     Holds at most one message of `max_message_bytes` and what one `feed` brought beyond it.
     """
 
-    __slots__ = ("_buffer", "_fragments", "_joined", "_max", "_pieces")
+    __slots__ = ("_buffer", "_fragments", "_joined", "_max", "_pieces", "count")
 
     def __init__(self, max_message_bytes: int) -> None:
         self._max = max_message_bytes
@@ -69,6 +69,8 @@ class FrameReader:
         self._fragments: list[bytes] | None = None
         self._joined = 0
         self._pieces = 0
+        #: Frames read so far, whatever became of them.
+        self.count = 0
 
     def feed(self, data: bytes) -> None:
         """Take bytes; call `next` until it gives None before feeding more."""
@@ -86,6 +88,7 @@ class FrameReader:
             frame = self._frame()
             if frame is None:
                 return None
+            self.count += 1
             first, payload = frame
             opcode = first & 0x0F
             if opcode >= 0x8:

@@ -54,12 +54,26 @@ class KeepAlive:
         gevent.spawn(self._walk)
 
     def _walk(self) -> None:
+        step = min(_STEP, self.interval / 4) if self.interval else _STEP
+        looked_at = monotonic()
         while True:
-            gevent.sleep(min(_STEP, self.interval / 4) if self.interval else _STEP)
+            gevent.sleep(step)
+            now = monotonic()
+            late, looked_at = now - looked_at - step, now
             try:
-                self.tick(monotonic())
+                if late > step:
+                    self.stood_still(late)
+                self.tick(now)
             except Exception:  # a defect of ours must not end the pings
                 log.exception("the walk over the sockets failed")
+
+    def stood_still(self, seconds: float) -> None:
+        """We ourselves were away: nobody was heard meanwhile, and nobody is blamed for it."""
+        for socket in self._sockets:
+            socket.heard_at += seconds
+            socket.pinged_at += seconds
+            if socket.writing_since is not None:
+                socket.writing_since += seconds
 
     def tick(self, now: float) -> None:
         """Look at every socket once; `now` in monotonic seconds."""

@@ -62,6 +62,7 @@ class Wire(Protocol):
     def begin_send(self, text: str) -> Callable[[], None] | None: ...
     def close(self, code: int = ..., reason: str = ...) -> None: ...
     def drop(self, why: str = ...) -> None: ...
+    def wasted(self) -> None: ...
 
 
 class _Turn:
@@ -253,6 +254,7 @@ class Session:
 
     def _take_malformed(self, event: Reply, text: str) -> None:
         log.warning("charger %s: malformed frame (%s): %s", self.identity, event.reason, _shown(text))
+        self.socket.wasted()
         if (call := saved_call(event, text)) is not None:
             self._take_call(call)
         else:
@@ -260,6 +262,7 @@ class Session:
             self._count_malformed()
 
     def _take_nothing(self, event: Nothing, text: str) -> None:
+        self.socket.wasted()
         if event.malformed:
             log.warning("charger %s: malformed frame (%s): %s", self.identity, event.reason, _shown(text))
             self._count_malformed()
@@ -362,6 +365,7 @@ class Session:
         else:
             answer = CallErrored(event.code, event.description, event.details)
         if event.late:
+            self.socket.wasted()
             self._timeouts = 0
             log.info("charger %s: late answer to %s", self.identity, event.message_id)
             on_late = self._late.pop(event.message_id, None)

@@ -22,7 +22,8 @@ import gevent
 from gevent.lock import BoundedSemaphore
 
 from ..clock import A_TURN, monotonic
-from . import frames
+from . import fairness, frames
+from .fairness import Bucket
 
 if TYPE_CHECKING:
     from .keepalive import KeepAlive
@@ -33,8 +34,6 @@ log = logging.getLogger(__name__)
 SUBPROTOCOL = "charger_mgmt.subprotocol"
 
 _RECEIVE_BYTES = 16384
-#: Receives after which a peer that always has more to say lets the others have their turn.
-_TURN = 16
 #: How long we read on after our close frame, so that it is not lost in a TCP reset. Seconds.
 LINGER = 1.0
 _ACCEPT_SUFFIX = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11"
@@ -56,17 +55,21 @@ class ChargerSocket:
 
     __slots__ = (
         "_closing",
+        "_counted",
+        "_frames",
         "_keepalive",
         "_lock",
         "_open",
         "_readable",
         "_reader",
-        "_receives",
         "_sock",
+        "_turn_began",
         "_wait",
+        "_waste",
         "address",
         "answers_pings",
         "heard_at",
+        "offended",
         "peer",
         "pinged_at",
         "reading",
@@ -95,7 +98,12 @@ class ChargerSocket:
         self._open = True
         #: We have sent our close frame (or refused to): nothing but the peer's answer matters now.
         self._closing = False
-        self._receives = 0
+        self._counted = 0
+        self._turn_began = monotonic()
+        self._frames = Bucket(fairness.FRAMES_A_SECOND, fairness.FRAMES_AT_ONCE)
+        self._waste = Bucket(fairness.WASTE_A_SECOND, fairness.WASTE_AT_ONCE)
+        #: It was closed for what it sent: it may not come back at once.
+        self.offended = False
         hub = gevent.get_hub()
         self._wait = hub.wait
         self._readable = hub.loop.io(sock.fileno(), 1)
@@ -134,8 +142,11 @@ class ChargerSocket:
         try:
             while self._open:
                 event = self._reader.next()
+                if self._reader.count != self._counted:
+                    self._gives_way()
                 if event is None:
                     self.reading = True
+                    more_before = more
                     if not more:  # a try that finds nothing would cost as much as the read itself
                         self._wait(self._readable)
                     data = self._sock.recv(_RECEIVE_BYTES)
@@ -144,16 +155,18 @@ class ChargerSocket:
                     if not data:
                         self._end("the charger's connection ended without a close frame")
                         break
-                    self.heard_at = monotonic()
+                    waited, self.heard_at = not more_before, monotonic()
+                    if waited:
+                        self._turn_began = self.heard_at
+                    elif self.heard_at - self._turn_began > fairness.SLICE:
+                        self._turn()
                     self._reader.feed(data)
-                    self._receives += 1
-                    if self._receives % _TURN == 0:
-                        gevent.sleep(A_TURN)
                 elif isinstance(event, str):
                     if not self._closing:
                         return event
                 else:
                     self._control(event)
+                    self.wasted()
         except frames.ProtocolViolation as violation:
             log.warning("closing %s: %s", self.peer, violation.reason)
             self.close(violation.code, violation.reason)
@@ -161,6 +174,27 @@ class ChargerSocket:
         except (OSError, SocketClosed) as error:
             self._end(f"the connection broke: {error}")
         return None
+
+    def wasted(self) -> None:
+        """A frame that said nothing. Who sends too many of them is closed with 1008."""
+        if self._waste.take(1, monotonic()) and not self._closing:
+            self.offended = True
+            log.warning("closing %s: too many frames that say nothing", self.peer)
+            self.close(frames.POLICY_VIOLATION, "too many frames that say nothing")
+
+    def _gives_way(self) -> None:
+        """After frames were read: let others have their turn, and push back if there are too many."""
+        count, self._counted = self._reader.count - self._counted, self._reader.count
+        now = monotonic()
+        if wait := self._frames.take(count, now):
+            gevent.sleep(wait)
+            self._turn_began = monotonic()
+        elif now - self._turn_began > fairness.SLICE:
+            self._turn()
+
+    def _turn(self) -> None:
+        fairness.turnstile.wait()
+        self._turn_began = monotonic()
 
     def send(self, text: str) -> None:
         """Write one text message, whole. Raises SocketClosed, also when the peer would not read."""

@@ -66,6 +66,8 @@ CONTENTION_ATTEMPTS = 5
 CROWDED_PAUSE = 0.2
 #: A connection that fails at once was stale; one that fails after this long is a database in trouble.
 STALE_SECONDS = 2.0
+#: Seconds by which a timer may come late before it counts as a standstill of ours.
+LATE = 2.0
 PROBE_SECONDS = 1.0
 #: The longest pause between test writes, when the database has gone away again and again.
 LONGEST_PROBE_SECONDS = 15.0
@@ -172,7 +174,7 @@ class Committer:
                 waiter.get()
                 waiter.clear()
             batch = [waiting.popleft() for _ in range(min(size, len(waiting)))]
-            timer = gevent.spawn_later(limit, self._give_up, batch)
+            timer = gevent.spawn_later(limit, self._give_up, batch, limit, clock.monotonic() + limit)
             try:
                 self._commit(batch)
             except Exception:  # a defect of ours must not end the greenlet
@@ -185,8 +187,16 @@ class Committer:
                 gevent.sleep(clock.A_TURN)
 
     @staticmethod
-    def _give_up(batch: Sequence[Ticket]) -> None:
-        """The commit takes too long: nobody waits for the answers any more."""
+    def _give_up(batch: Sequence[Ticket], limit: float, due: float) -> None:
+        """The commit takes too long: nobody waits for the answers any more.
+
+        When this comes late, we ourselves stood still: the commit gets its time once more.
+        """
+        import gevent
+
+        while clock.monotonic() > due + LATE:
+            due = clock.monotonic() + limit
+            gevent.sleep(limit)
         for ticket in batch:
             if not ticket.answered:
                 ticket.abandoned = True
@@ -268,8 +278,11 @@ class Committer:
                     return self._dispatch(conn, messages)
             except Exception as error:
                 fault = classify(error)
-                soon = clock.monotonic() - began < STALE_SECONDS
-                stale = fault is Fault.AWAY and attempt == 1 and soon
+                took = clock.monotonic() - began
+                soon = took < STALE_SECONDS
+                # Longer than a statement may take: it was we who stood still.
+                stood_still = took > self._settings["DATABASE_TIMEOUT"] + LATE
+                stale = fault is Fault.AWAY and attempt == 1 and (soon or stood_still)
                 # The same session on another socket, committed a moment ago, is contention of a kind.
                 contended = (fault is Fault.CONTENTION or is_already_there(error)) and attempt < attempts
                 contended = contended and (soon or len(messages) == 1)

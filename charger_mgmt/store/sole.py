@@ -30,7 +30,7 @@ RENEW = 5.0
 #: Seconds that a process waits for an earlier one to end, as when a deployment replaces it.
 PATIENCE = LEASE + 5.0
 #: Server-wide names hold at most 64 characters.
-_NAME = "CONCAT('charger_mgmt:', SHA1(DATABASE()))"
+_NAME = "CONCAT('charger_mgmt:', LEFT(SHA2(DATABASE(), 256), 40))"
 
 
 class SoleProcess:

@@ -230,6 +230,9 @@ class Charger:
     def close(self, code: int = 1000, reason: str = "") -> None:
         self.drop(reason)
 
+    def wasted(self) -> None:
+        pass
+
     def drop(self, why: str = "") -> None:
         self.is_open = False
         assert self.session is not None

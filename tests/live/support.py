@@ -59,6 +59,10 @@ class PipeSocket:
     """A working socket in memory: what the charger `says` is received, what we send is in `sent`."""
 
     address = peer = "memory"
+    offended = False
+
+    def wasted(self) -> None:
+        pass
 
     def __init__(self) -> None:
         self.sent: list[str] = []

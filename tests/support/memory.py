@@ -31,8 +31,12 @@ class MemorySocket:
     """What a session sees of its socket: a queue in, a callback out."""
 
     address = peer = "memory"
+    offended = False
     is_open = True
     why_closed = ""
+
+    def wasted(self) -> None:
+        pass
 
     def __init__(self, deliver: Callable[[str | None], None]) -> None:
         self._deliver = deliver

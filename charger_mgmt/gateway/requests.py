@@ -1,0 +1,79 @@
+"""HTTP connections between two of their requests: who waits, and whose turn it is.
+
+gunicorn handles a connection's requests one after the other in one greenlet, and never looks up while there is
+more to read. `Waiting.within` stands around each wait for a request (see gunicorn.conf.py).
+"""
+
+from __future__ import annotations
+
+from types import TracebackType
+from typing import Any
+from weakref import WeakKeyDictionary
+
+import gevent
+
+from ..clock import monotonic
+from ..live import fairness
+from ..live.fairness import Bucket
+
+
+class _Connection:
+    """What one connection has asked so far."""
+
+    __slots__ = ("bucket", "requests")
+
+    def __init__(self) -> None:
+        self.bucket = Bucket(fairness.REQUESTS_A_SECOND, fairness.REQUESTS_AT_ONCE)
+        self.requests = 0
+
+
+class Waiting:
+    """The connections that wait for a request; their greenlets by what they have asked."""
+
+    def __init__(self) -> None:
+        self._greenlets: set[Any] = set()
+        self._connections: WeakKeyDictionary[Any, _Connection] = WeakKeyDictionary()
+
+    def within(self, seconds: float) -> _Wait:
+        """Around the wait, which is over in silence after so many seconds."""
+        return _Wait(self, seconds)
+
+    def end(self) -> None:
+        """End the waits: gunicorn takes StopIteration for a client that says no more."""
+        for greenlet in list(self._greenlets):
+            greenlet.kill(StopIteration, block=False)
+
+
+class _Wait:
+    """One wait, and then one's turn.
+
+    Entering raises StopIteration when the connection has made all the requests that one may.
+    """
+
+    def __init__(self, waiting: Waiting, seconds: float) -> None:
+        self._waiting, self._seconds = waiting, seconds
+        self._greenlet = gevent.getcurrent()
+        self._timeout: Any = None
+
+    def __enter__(self) -> None:
+        connections = self._waiting._connections
+        connection = connections.get(self._greenlet)
+        if connection is None:
+            connection = connections[self._greenlet] = _Connection()
+        else:
+            connection.requests += 1
+            if connection.requests >= fairness.REQUESTS_IN_ALL:
+                raise StopIteration
+            if seconds := connection.bucket.take(1, monotonic()):
+                gevent.sleep(seconds)
+        self._waiting._greenlets.add(self._greenlet)
+        self._timeout = gevent.Timeout.start_new(self._seconds)
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> bool:
+        self._waiting._greenlets.discard(self._greenlet)
+        self._timeout.close()
+        if error is None:
+            fairness.turnstile.wait()
+        return error is self._timeout
