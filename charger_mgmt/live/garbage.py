@@ -20,9 +20,10 @@ from .keepalive import KeepAlive
 
 log = logging.getLogger(__name__)
 
-#: Python's own are (700, 10, 10): new objects before the youngest are looked at, and how many of those looks
+#: Python's own are (700, 10, 10): new objects before the youngest are looked at (a hundred thousand that are all
+#: cycles, as failed requests leave them, take a tenth of a second), and how many of those looks
 #: before older ones are.
-THRESHOLDS = (100_000, 50, 100)
+THRESHOLDS = (10_000, 500, 100)
 #: So many new sockets (a hundred and twenty objects each) are worth setting aside.
 PORTION = 500
 #: Seconds after which it is done anyway.

@@ -1,0 +1,168 @@
+"""One client cannot hurt another: floods of every kind, measured on bystanders, and standstills of our own."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
+
+import pytest
+
+from tests.support.mariadb import MariaDB
+from tests.support.processes import wait_until
+from tests.support.server import ROOT, GunicornServer
+from tests.wire.raw import PING, PONG, booted, frame
+
+from .attackers import KINDS
+from .conftest import _REPORT, ENVIRON, must_be_quiet
+from .test_rude import memory
+
+pytestmark = [pytest.mark.wire, pytest.mark.mariadb]
+
+#: attackers → seconds within which 99 of 100 Heartbeats and stored messages of a bystander are answered.
+BOUNDS = {10: (0.05, 0.5), 150: (0.25, 2.0)}
+BYSTANDERS = 3
+#: KB of log and MB of memory that one attack may cost.
+LOG_KILOBYTES = 1500
+MEMORY = 150
+FEW, MANY = 10, 150
+FOR_MANY = [
+    "http-live",
+    "http-401",
+    "http-body",
+    "ws-empty",
+    "ws-heartbeat",
+    "ws-unknown",
+    "ws-stored",
+    "ws-garbage",
+    "flat-refused",
+]
+
+
+@pytest.fixture(scope="module")
+def server(mariadb: MariaDB) -> Iterator[GunicornServer]:
+    with GunicornServer(mariadb.create_database(), {"AUTOMATIC_CALLS": "off"}) as running:
+        yield running
+        must_be_quiet(running)
+
+
+def test_every_kind_of_attack_has_a_door(server: GunicornServer) -> None:
+    assert {door for door, _ in KINDS.values()} == {"http", "ocpp", "flat"}
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_ten_attackers(server: GunicornServer, kind: str) -> None:
+    bystanders_are_served(server, kind, FEW)
+
+
+@pytest.mark.parametrize("kind", FOR_MANY)
+def test_a_hundred_and_fifty_attackers(server: GunicornServer, kind: str) -> None:
+    bystanders_are_served(server, kind, MANY)
+
+
+def bystanders_are_served(server: GunicornServer, kind: str, count: int) -> None:
+    log, grown, worker = len(server.log()), memory(server), server.worker_pid
+    seconds = 2.5 if count == FEW else 4.0
+    command = [
+        sys.executable,
+        "-m",
+        "tests.faults.attackers",
+        kind,
+        server.host,
+        str(server.port),
+        str(count),
+    ]
+    with ExitStack() as stack:
+        bystanders = [stack.enter_context(booted(server, f"BYSTANDER-{n}")) for n in range(BYSTANDERS)]
+        attack = subprocess.Popen([*command, str(seconds + 2)], cwd=ROOT, stdout=subprocess.PIPE)
+        try:
+            time.sleep(1.0 if count == FEW else 1.5)
+            until = time.monotonic() + seconds
+            with ThreadPoolExecutor(BYSTANDERS) as pool:
+                found = list(pool.map(lambda charger: speaks(charger, until), bystanders))
+        finally:
+            attack.kill()
+            attack.communicate()
+    heartbeats = sorted(taken for each, _ in found for taken in each)
+    stored = sorted(taken for _, each in found for taken in each)
+    most = (server.log().__len__() - log) // 1024
+    grown = memory(server) - grown
+    _REPORT.append(
+        f"{count} x {kind}: Heartbeat p99 {1000 * p99(heartbeats):.0f} ms, stored p99 {1000 * p99(stored):.0f} ms"
+        f" ({len(heartbeats)}, {len(stored)}); {most} KB of log, {grown} MB grown"
+    )
+    assert p99(heartbeats) <= BOUNDS[count][0]
+    assert p99(stored) <= BOUNDS[count][1]
+    assert server.worker_pid == worker
+    assert "the database is away" not in server.log()
+    assert most < LOG_KILOBYTES
+    assert grown < MEMORY
+
+
+def speaks(charger, until: float) -> tuple[list[float], list[float]]:
+    """How long a polite charger's Heartbeats and its samples took. Being dropped is an error."""
+    heartbeats, stored = [], []
+    while time.monotonic() < until:
+        for action, taken in (("Heartbeat", heartbeats),) * 5 + (("MeterValues", stored),):
+            stamp = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
+            sampled = [{"value": str(time.monotonic())}]
+            metered = {"connectorId": 1, "meterValue": [{"timestamp": stamp, "sampledValue": sampled}]}
+            began = time.monotonic()
+            charger.calls(action, {} if action == "Heartbeat" else metered)
+            taken.append(time.monotonic() - began)
+            time.sleep(0.01)
+    return heartbeats, stored
+
+
+def p99(ordered: list[float]) -> float:
+    return ordered[min(len(ordered) - 1, int(0.99 * len(ordered)))]
+
+
+def test_a_standstill_of_ours_is_nobodys_silence(mariadb: MariaDB) -> None:
+    """The process is stopped for much longer than silence, statements and commits are waited for."""
+    with (
+        GunicornServer(mariadb.create_database(), ENVIRON | {"AUTOMATIC_CALLS": "off"}) as server,
+        ExitStack() as stack,
+    ):
+        chargers = [stack.enter_context(booted(server, f"QUIET-{number}")) for number in range(50)]
+        over = threading.Event()
+
+        def answers_pings(charger) -> int:
+            """Until the end; how many pings came."""
+            charger.socket.settimeout(0.5)
+            pings = 0
+            while not over.is_set():
+                try:
+                    got = charger.hears()
+                except TimeoutError:
+                    continue
+                assert got.opcode == PING, got
+                charger.sends(frame(PONG, got.payload))
+                pings += 1
+            return pings
+
+        with ThreadPoolExecutor(len(chargers)) as pool:
+            quiet = [pool.submit(answers_pings, charger) for charger in chargers[1:]]
+            time.sleep(5)  # everybody has answered a ping, so two silent intervals are a reason to drop
+            worker = server.worker_pid
+            chargers[0].says('[2,"1","Heartbeat",{}]')
+            os.kill(worker, signal.SIGSTOP)
+            time.sleep(15)
+            os.kill(worker, signal.SIGCONT)
+            time.sleep(6)
+            over.set()
+            assert min(each.result(timeout=30) for each in quiet) >= 2
+        assert server.worker_pid == worker
+        shown = server.get("/api/chargers").json
+        assert [
+            row["identity"] for row in shown if not row["connected"] or row["status"] != "Unavailable"
+        ] == []
+        assert server.log().count("dropping") == 0
+        assert "the database is away" not in server.log()
+        wait_until(lambda: True, seconds=1, what="the end")
