@@ -31,7 +31,7 @@ _PLACE = {
 @blueprint.get("")
 def list_chargers() -> Response:
     with query() as given:
-        limit = given.whole("limit", default=None, least=1, most=10_000)
+        limit = given.whole("limit", default=1000, least=1, most=10_000)
         filters = {
             "status": given.choice("status", SUMMARIES, default=None),
             "has_fault": given.flag("hasFault", default=None),
@@ -40,7 +40,7 @@ def list_chargers() -> Response:
         }
         cursor = given.text("cursor", default=None, longest=1000)
     (after,) = read_cursor(cursor, str) or (None,)
-    rows, faults = chargers.listed(db.engine, **filters, after=after, limit=limit and limit + 1)
+    rows, faults = chargers.listed(db.engine, **filters, after=after, limit=limit + 1)
     return page(
         rows,
         limit,
@@ -99,7 +99,7 @@ def list_meter_values(charger_id: str) -> Response:
         measurand = given.text("measurand", default=None, longest=64)
         since, until = period(given)
         limit, before = _page_of_ids(given)
-    rows = chargers.meter_values(
+    rows, fitting = chargers.meter_values(
         db.engine,
         charger_id,
         connector_id=connector_id,
@@ -107,9 +107,9 @@ def list_meter_values(charger_id: str) -> Response:
         since=since,
         until=until,
         before=before,
-        limit=limit + 1,
+        limit=limit,
     )
-    return page(rows, limit, shapes.lone_meter_value, lambda row: (row.id,))
+    return page(rows, fitting, shapes.lone_meter_value, lambda row: (row.id,))
 
 
 @blueprint.delete("/<charger_id>/connectors/<connector_id>")
@@ -129,10 +129,10 @@ def list_events(charger_id: str) -> Response:
         kind = given.text("kind", default=None, longest=48)
         since, until = period(given)
         limit, before = _page_of_ids(given)
-    rows = chargers.events(
-        db.engine, charger_id, kind=kind, since=since, until=until, before=before, limit=limit + 1
+    rows, fitting = chargers.events(
+        db.engine, charger_id, kind=kind, since=since, until=until, before=before, limit=limit
     )
-    return page(rows, limit, shapes.event, lambda row: (row.id,))
+    return page(rows, fitting, shapes.event, lambda row: (row.id,))
 
 
 @blueprint.get("/<charger_id>/oddities")

@@ -41,8 +41,10 @@ def list_commands(charger_id: str) -> Response:
         action = given.text("action", default=None, longest=64)
         limit = given.whole("limit", default=100, least=1, most=1000)
         (before,) = read_cursor(given.text("cursor", default=None, longest=1000), int) or (None,)
-    rows = commands.listed(db.engine, charger_id, state=state, action=action, before=before, limit=limit + 1)
-    return page(rows, limit, lambda row: shapes.command(row, charger_id), lambda row: (row.id,))
+    rows, fitting = commands.listed(
+        db.engine, charger_id, state=state, action=action, before=before, limit=limit
+    )
+    return page(rows, fitting, lambda row: shapes.command(row, charger_id), lambda row: (row.id,))
 
 
 @blueprint.get("/<command_id>")

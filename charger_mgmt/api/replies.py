@@ -35,7 +35,7 @@ def time_text(moment: datetime | None) -> str | None:
 
 def page(
     rows: Sequence[Any],
-    limit: int | None,
+    limit: int,
     shape: Callable[[Any], dict[str, Any]],
     key: Callable[[Any], Sequence[Any]],
 ) -> Response:
@@ -43,7 +43,7 @@ def page(
 
     `key` gives the parts of a row's cursor.
     """
-    if limit is None or len(rows) <= limit:
+    if len(rows) <= limit:
         return reply([shape(row) for row in rows])
     shown = rows[:limit]
     return reply([shape(row) for row in shown], headers=next_link(key(shown[-1])))

@@ -87,11 +87,13 @@ def show_transaction(transaction_id: str) -> Response:
     number = sessions.transaction_id(transaction_id)
     if number is None:
         raise NotFound(f"There is no transaction {transaction_id[:40]!r}.")
-    row, samples = history.session(db.engine, number, measurand=measurand, after=after, limit=limit + 1)
+    row, (samples, fitting) = history.session(
+        db.engine, number, measurand=measurand, after=after, limit=limit
+    )
     document = shapes.transaction(row)
-    document["meterValues"] = [shapes.meter_value(sample) for sample in samples[:limit]]
-    more = len(samples) > limit
-    return reply(document, headers=next_link((samples[limit - 1].id,)) if more else None)
+    document["meterValues"] = [shapes.meter_value(sample) for sample in samples[:fitting]]
+    more = len(samples) > fitting
+    return reply(document, headers=next_link((samples[fitting - 1].id,)) if more else None)
 
 
 def _listed(given: Fields, identity: str | None) -> Response:

@@ -4,18 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from functools import partial
-from itertools import accumulate
 from typing import Any
 
-from sqlalchemy import Engine, Row
+import gevent
+from sqlalchemy import Connection, Engine, Row
 from sqlalchemy.exc import IntegrityError
 
 from .. import clock
 from ..errors import ChargerManagementError, Conflict, InvalidInput
 from ..store import chargers
 from ..store.connections import reading, writing
+from ..store.pages import Page
 from . import charger_passwords, commands
+
+#: Rows that are read in one go.
+_PORTION = 500
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,11 +33,25 @@ class Details:
 def listed(engine: Engine, **filters: Any) -> tuple[Sequence[Row[Any]], dict[int, list[Row[Any]]]]:
     """Rows as store.chargers.listed gives them, and the Faulted connectors of each, by the row's id."""
     with reading(engine) as conn:
-        rows = chargers.listed(conn, **filters)
+        rows = _in_portions(conn, **filters)
         faults: dict[int, list[Row[Any]]] = {}
         for fault in chargers.faults(conn, (row.id for row in rows if row.has_fault)):
             faults.setdefault(fault.charger_id, []).append(fault)
         return rows, faults
+
+
+def _in_portions(conn: Connection, *, after: str | None, limit: int, **filters: Any) -> list[Row[Any]]:
+    """Thousands of rows are read a few hundred at a time: in between it is others' turn."""
+    rows: list[Row[Any]] = []
+    while len(rows) < limit:
+        portion = min(_PORTION, limit - len(rows))
+        found = chargers.listed(conn, after=after, limit=portion, **filters)
+        rows += found
+        if len(found) < portion:
+            break
+        after = found[-1].identity
+        gevent.sleep(clock.A_TURN)
+    return rows
 
 
 def details(engine: Engine, identity: str) -> Details:
@@ -94,36 +111,23 @@ def status_history(engine: Engine, identity: str, **filters: Any) -> Sequence[Ro
         return chargers.status_history(conn, commands.find_charger(conn, identity).id, **filters)
 
 
-def events(engine: Engine, identity: str, **filters: Any) -> Sequence[Row[Any]]:
+def events(engine: Engine, identity: str, **filters: Any) -> Page:
     """As store.chargers.events, newest first. Raises NotFound."""
     with reading(engine) as conn:
         return chargers.events(conn, commands.find_charger(conn, identity).id, **filters)
 
 
-def meter_values(engine: Engine, identity: str, **filters: Any) -> Sequence[Row[Any]]:
+def meter_values(engine: Engine, identity: str, **filters: Any) -> Page:
     """Samples outside of sessions, as store.chargers.meter_values, newest first. Raises NotFound."""
     with reading(engine) as conn:
         return chargers.meter_values(conn, commands.find_charger(conn, identity).id, **filters)
 
 
-#: The texts of one page of the inbox, in bytes, if it has more than one.
-LONGEST_PAGE = 2_000_000
-
-
-def inbox(
-    engine: Engine, *, identity: str | None, kind: str | None, before: int | None, limit: int
-) -> tuple[Sequence[Row[Any]], int]:
-    """A page, newest first: its rows and one more if there is one, and how many belong to it.
-
-    At most `limit`, and fewer if their texts are long: each may have a megabyte. Raises NotFound for an
-    unknown charger.
-    """
+def inbox(engine: Engine, *, identity: str | None, kind: str | None, before: int | None, limit: int) -> Page:
+    """A page, newest first. Raises NotFound for an unknown charger."""
     with reading(engine) as conn:
         charger_id = commands.find_charger(conn, identity).id if identity is not None else None
-        find = partial(chargers.inbox, conn, charger_id=charger_id, kind=kind, before=before)
-        sums = accumulate(row[0] for row in find(limit=limit, lengths=True))
-        fitting = max(1, sum(length <= LONGEST_PAGE for length in sums))
-        return find(limit=fitting + 1), fitting
+        return chargers.inbox(conn, charger_id=charger_id, kind=kind, before=before, limit=limit)
 
 
 def _ask_for_boot(central: commands.Central, charger: Row[Any]) -> None:

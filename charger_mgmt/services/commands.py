@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import logging
 import uuid
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import timedelta
 from decimal import Decimal
@@ -35,6 +35,7 @@ from ..errors import (
 from ..store import chargers, commands, tags
 from ..store.bulk import storable
 from ..store.connections import reading, writing
+from ..store.pages import Page
 from . import charger_passwords
 
 log = logging.getLogger(__name__)
@@ -216,7 +217,7 @@ def listed(
     action: str | None,
     before: int | None,
     limit: int,
-) -> Sequence[Row[Any]]:
+) -> Page:
     """A charger's commands, newest first. Raises NotFound."""
     with reading(engine) as conn:
         charger = find_charger(conn, identity)

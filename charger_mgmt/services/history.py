@@ -12,6 +12,7 @@ from sqlalchemy import Engine, Row
 from ..errors import NotFound
 from ..store import transactions_history
 from ..store.connections import reading
+from ..store.pages import Page
 from ..store.transactions_history import Filters
 from .commands import find_charger
 
@@ -33,7 +34,7 @@ def listed(
 
 def session(
     engine: Engine, transaction_id: int, *, measurand: str | None, after: int | None, limit: int
-) -> tuple[Row[Any], Sequence[Row[Any]]]:
+) -> tuple[Row[Any], Page]:
     """One session and a page of its samples, in the order of their arrival. Raises NotFound."""
     with reading(engine) as conn:
         row = transactions_history.by_id(conn, transaction_id)

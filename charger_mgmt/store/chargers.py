@@ -10,8 +10,10 @@ from sqlalchemy import ColumnElement, Connection, Row, Select, func, insert, lit
 
 from ..domain.status import FAULTED
 from ..domain.transactions import IN_PROGRESS
+from . import pages
 from .base import UtcDateTime
 from .models import Charger, ChargerEvent, Connector, Inbox, MeterValue, StatusChange, Transaction
+from .pages import Page
 
 _C = Charger.__table__.c
 #: What a list shows of each charger.
@@ -139,7 +141,9 @@ def status_history(
     )
     if connector_id is not None:
         query = query.where(c.connector_id == connector_id)
-    return _newest(conn, query, c.id, before, limit)
+    if before is not None:
+        query = query.where(c.id < before)
+    return conn.execute(query.order_by(c.id.desc()).limit(limit)).all()
 
 
 def events(
@@ -151,7 +155,7 @@ def events(
     until: datetime | None,
     before: int | None,
     limit: int,
-) -> Sequence[Row[Any]]:
+) -> Page:
     """Events received in [since, until), newest first; those with an id below `before`."""
     c = ChargerEvent.__table__.c
     query = _within(
@@ -159,7 +163,9 @@ def events(
     )
     if kind is not None:
         query = query.where(c.kind == kind)
-    return _newest(conn, query, c.id, before, limit)
+    if before is not None:
+        query = query.where(c.id < before)
+    return pages.fitting(conn, query, c.detail, order=c.id.desc(), limit=limit)
 
 
 def meter_values(
@@ -172,7 +178,7 @@ def meter_values(
     until: datetime | None,
     before: int | None,
     limit: int,
-) -> Sequence[Row[Any]]:
+) -> Page:
     """Samples that belong to no session, newest first; those with an id below `before`.
 
     Their time is the charger's, or ours where it gave none.
@@ -184,7 +190,9 @@ def meter_values(
     if measurand is not None:
         query = query.where(c.measurand == measurand)
     query = _within(query, func.coalesce(c.timestamp, c.received_at), since, until)
-    return _newest(conn, query, c.id, before, limit)
+    if before is not None:
+        query = query.where(c.id < before)
+    return pages.fitting(conn, query, c.raw, order=c.id.desc(), limit=limit)
 
 
 def inbox(
@@ -194,22 +202,17 @@ def inbox(
     kind: str | None,
     before: int | None,
     limit: int,
-    lengths: bool = False,
-) -> Sequence[Row[Any]]:
-    """Messages that could not be turned into rows, newest first, with the charger's identity.
-
-    With `lengths` only the length of each text, in a row of its own.
-    """
+) -> Page:
+    """Messages that could not be turned into rows, newest first, with the charger's identity."""
     c = Inbox.__table__.c
-    if lengths:
-        query = select(func.length(c.raw))
-    else:
-        query = select(Inbox.__table__, _C.identity).join(Charger.__table__, _C.id == c.charger_id)
+    query = select(Inbox.__table__, _C.identity).join(Charger.__table__, _C.id == c.charger_id)
     if charger_id is not None:
         query = query.where(c.charger_id == charger_id)
     if kind is not None:
         query = query.where(c.kind == kind)
-    return _newest(conn, query, c.id, before, limit)
+    if before is not None:
+        query = query.where(c.id < before)
+    return pages.fitting(conn, query, c.raw, order=c.id.desc(), limit=limit)
 
 
 def _within(
@@ -218,12 +221,3 @@ def _within(
     if since is not None:
         query = query.where(moment >= literal(since, UtcDateTime))
     return query.where(moment < literal(until, UtcDateTime)) if until is not None else query
-
-
-def _newest(
-    conn: Connection, query: Select[Any], row_id: ColumnElement[int], before: int | None, limit: int
-) -> Sequence[Row[Any]]:
-    """A page of a journal: newest first, those with an id below `before`."""
-    if before is not None:
-        query = query.where(row_id < before)
-    return conn.execute(query.order_by(row_id.desc()).limit(limit)).all()

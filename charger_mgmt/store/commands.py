@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Any
 
 from sqlalchemy import Connection, Row, insert, select, update
 
+from . import pages
 from .models import Command
+from .pages import Page
 
 _C = Command.__table__.c
 
@@ -62,14 +63,16 @@ def of_charger(
     action: str | None,
     before: int | None,
     limit: int,
-) -> Sequence[Row[Any]]:
+) -> Page:
     """A charger's commands, newest first; those with an id below `before`."""
-    query = select(Command.__table__).where(_C.charger_id == charger_id).order_by(_C.id.desc()).limit(limit)
+    query = select(Command.__table__).where(_C.charger_id == charger_id)
     if state is not None:
         query = query.where(_C.state == state)
     if action is not None:
         query = query.where(_C.action == action)
-    return conn.execute(query.where(_C.id < before) if before is not None else query).all()
+    if before is not None:
+        query = query.where(_C.id < before)
+    return pages.fitting(conn, query, _C.payload, _C.response, order=_C.id.desc(), limit=limit)
 
 
 def newest_start(conn: Connection, charger_id: int, session_id: str) -> Row[Any] | None:

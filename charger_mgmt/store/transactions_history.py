@@ -10,7 +10,9 @@ from typing import Any
 from sqlalchemy import Connection, Row, Select, and_, func, or_, select
 
 from ..domain.transactions import IN_PROGRESS
+from . import pages
 from .models import Charger, MeterValue, Transaction
+from .pages import Page
 
 #: Hardly any session lasts longer.
 LONG = timedelta(days=1)
@@ -114,10 +116,12 @@ def status_of(conn: Connection, transaction_id: int) -> str | None:
 
 def meter_values(
     conn: Connection, transaction_id: int, *, measurand: str | None, after: int | None, limit: int
-) -> Sequence[Row[Any]]:
+) -> Page:
     """Samples of a session in the order of their arrival; those with an id above `after`."""
     c = MeterValue.__table__.c
-    query = select(MeterValue.__table__).where(c.transaction_id == transaction_id).order_by(c.id).limit(limit)
+    query = select(MeterValue.__table__).where(c.transaction_id == transaction_id)
     if measurand is not None:
         query = query.where(c.measurand == measurand)
-    return conn.execute(query.where(c.id > after) if after is not None else query).all()
+    if after is not None:
+        query = query.where(c.id > after)
+    return pages.fitting(conn, query, c.raw, order=c.id, limit=limit)

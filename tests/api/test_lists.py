@@ -6,8 +6,14 @@ from collections.abc import Callable
 from urllib.parse import quote
 
 import pytest
+from flask import Flask
+from sqlalchemy import insert
 
+from charger_mgmt import clock
+from charger_mgmt.extensions import db
 from charger_mgmt.services.tags import RELATIVE
+from charger_mgmt.store import pages
+from charger_mgmt.store.models import Charger as ChargerRow
 
 from .conftest import Api, Charger
 from .test_chargers import follow
@@ -34,7 +40,7 @@ ODD_TAGS = [
 ODD_SESSIONS = [*ODD_TAGS, "Ünï/cødé", "充电", "a/../b", "./x", "é"]
 
 
-def metered(value: float, at: str = "2026-11-22T10:00:00Z", **fields) -> dict:
+def metered(value: float | str, at: str = "2026-11-22T10:00:00Z", **fields) -> dict:
     return {"timestamp": at, "sampledValue": [{"value": str(value), **fields}]}
 
 
@@ -248,3 +254,56 @@ def test_a_running_session_shows_its_energy_as_provisional(api: Api, charger: Pl
     )
     shown = api.get(f"/api/transactions/{number}").json
     assert (shown["energyWh"], shown["energyIsProvisional"]) == (600, False)
+
+
+# Pages have a size in bytes, too
+
+
+def test_pages_of_long_texts_end_early_and_miss_nothing(api: Api, charger: Plug) -> None:
+    made = charger("CP1")
+    made.boots()
+    session = made.starts()
+    for number in range(5):
+        made.says("DataTransfer", {"vendorId": f"v{number}", "data": "x" * 700_000})
+        signed = metered(f"{number}{'y' * 700_000}", f"2026-11-22T10:0{number}:00Z", format="SignedData")
+        made.says("MeterValues", {"connectorId": 1, "transactionId": session, "meterValue": [signed]})
+    events = follow(api, "/api/chargers/CP1/events?kind=DataTransfer")
+    assert [len(page) for page in events] == [2, 2, 1]
+    assert [event["detail"]["vendorId"] for page in events for event in page] == [
+        "v4",
+        "v3",
+        "v2",
+        "v1",
+        "v0",
+    ]
+    sessions = follow(api, f"/api/transactions/{session}")
+    assert [len(page["meterValues"]) for page in sessions] == [2, 2, 1]
+    assert [sample["raw"][0] for page in sessions for sample in page["meterValues"]] == [
+        "0",
+        "1",
+        "2",
+        "3",
+        "4",
+    ]
+
+
+def test_a_single_row_may_be_longer_than_a_page(
+    api: Api, charger: Plug, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(pages, "LONGEST_PAGE", 10)
+    made = charger("CP1")
+    for number in range(3):
+        made.stops(4711 + number)
+    assert [len(page) for page in follow(api, "/api/inbox")] == [1, 1, 1]
+
+
+def test_a_list_of_chargers_without_a_limit_has_one(api: Api, app: Flask) -> None:
+    now = clock.now()
+    rows = [{"identity": f"C{number:04}", "status": "Unavailable", "status_at": now, "created_at": now,
+             "approved": True} for number in range(2003)]  # fmt: skip
+    with app.app_context(), db.engine.begin() as conn:
+        conn.execute(insert(ChargerRow.__table__), rows)
+    found = follow(api, "/api/chargers")
+    assert [len(page) for page in found] == [1000, 1000, 3]
+    assert [row["chargerId"] for page in found for row in page] == [row["identity"] for row in rows]
+    assert len(api.get("/api/chargers?limit=2000").json) == 2000
