@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 import sys
@@ -159,3 +160,37 @@ def test_a_release_says_in_one_line_that_the_database_does_not_answer() -> None:
     assert "127.0.0.1" in done.stderr
     assert len(done.stderr.strip().splitlines()) == 1
     assert "secret-word" not in done.stderr
+
+
+def test_lines_that_say_the_same_are_counted_not_repeated() -> None:
+    script = """
+import json, logging, runpy
+conf = runpy.run_path("gunicorn.conf.py")
+repeats = conf["Repeats"]()
+
+def passes(message, *args, at, level=logging.INFO):
+    made = logging.LogRecord("x", level, "f", 1, message, args, None)
+    made.created = at
+    return made.getMessage() if repeats.filter(made) else None
+
+said = [passes("charger %s: refused, %s", "A", number, at=100 + number / 100) for number in range(500)]
+print(json.dumps({
+    "of one": sum(line is not None for line in said),
+    "of another": passes("charger %s: refused, %s", "B", 1, at=106),
+    "other words": passes("charger %s: connected", "A", at=106),
+    "an error": sum(passes("broken", at=106, level=logging.ERROR) is not None for _ in range(50)),
+    "later": passes("charger %s: refused, %s", "A", "x", at=111),
+    "of many": sum(passes("hello %s", number, at=112) is not None for number in range(5000)),
+}))
+"""
+    result = subprocess.run(
+        [sys.executable, "-c", script], cwd=ROOT, capture_output=True, text=True, check=True, timeout=60
+    )
+    assert json.loads(result.stdout) == {
+        "of one": 10,
+        "of another": "charger B: refused, 1",
+        "other words": "charger A: connected",
+        "an error": 50,
+        "later": "charger A: refused, x (before it, 490 lines like others were left out)",
+        "of many": 2000,
+    }

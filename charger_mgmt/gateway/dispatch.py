@@ -6,7 +6,10 @@ import logging
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+import gevent
+
 from .. import clock
+from ..beside import LONG, beside
 from ..errors import DatabaseAway
 from ..live.session import Session
 from ..ocpp import errors, schemas, timestamps
@@ -46,9 +49,18 @@ def begin(
     Never waits and never raises: whatever goes wrong is logged, answered, and stays here.
     """
     central.last_seen.touch(session.charger_id)
+    if len(call.text) > LONG:
+        gevent.spawn(_begin, central, session, call, done)
+    else:
+        _begin(central, session, call, done)
+
+
+def _begin(
+    central: CentralSystem, session: Session, call: CallReceived, done: Callable[[Answer], None]
+) -> None:
     action = call.action
     try:
-        checked = schemas.check(action, call.payload, strict=session.strict)
+        checked = beside(len(call.text), schemas.check, action, call.payload, strict=session.strict)
         violation = _violation(session, action, checked)
         if violation is not None:
             log.info("charger %s: %s refused: %s", session.identity, action[:64], violation.description)
@@ -70,7 +82,8 @@ def begin(
 def answer(central: CentralSystem, session: Session, call: CallReceived) -> Answer:
     """Handle one CALL with a committer that has not been started: it stores at once."""
     answers: list[Answer] = []
-    begin(central, session, call, answers.append)
+    central.last_seen.touch(session.charger_id)
+    _begin(central, session, call, answers.append)
     return answers[0]
 
 
@@ -89,7 +102,7 @@ def _violation(session: Session, action: str, checked: schemas.Checked) -> schem
         return checked.violation or schemas.Violation(errors.NOT_SUPPORTED, f"{action} is not supported here")
     if not _may_speak(session, action):
         return schemas.Violation(errors.SECURITY_ERROR, f"{action} before the BootNotification was accepted")
-    return None if action in NEVER_REFUSED else checked.violation
+    return checked.violation
 
 
 def _may_speak(session: Session, action: str) -> bool:

@@ -8,6 +8,7 @@ from math import inf
 from typing import TYPE_CHECKING, Any
 
 from .. import clock
+from ..beside import LONG, beside, long_ones
 from ..errors import DatabaseAway
 from ..live import frames
 from ..live.session import MALFORMED_LIMIT
@@ -71,7 +72,11 @@ class FlatSession:
         """Read, handle and answer one message after the other until the socket ends."""
         try:
             while (text := self.socket.receive()) is not None:
-                answer = self.answer(text)
+                if len(text) > LONG:
+                    with long_ones:
+                        answer = self.answer(text)
+                else:
+                    answer = self.answer(text)
                 if answer is not None:
                     self.socket.send(answer)
         except SocketClosed:
@@ -86,7 +91,7 @@ class FlatSession:
 
     def answer(self, text: str) -> str | None:
         """The answer to one message; None: none is due, or the database is away and the socket dropped."""
-        message = flat.decode(text)
+        message = beside(len(text), flat.decode, text)
         if isinstance(message, FlatError):
             log.info("flat socket %s: %s", self.socket.peer, message.reason)
             self.socket.wasted()

@@ -18,6 +18,7 @@ import gevent
 from gevent.event import AsyncResult, Event
 
 from .. import clock
+from ..beside import LONG, beside, long_ones
 from ..errors import CallErrored, CallTimedOut, ChargerBusy, ChargerGone
 from ..ocpp import schemas
 from ..ocpp.conversation import (
@@ -28,6 +29,7 @@ from ..ocpp.conversation import (
     Reply,
     ResultReceived,
 )
+from ..ocpp.frames import Frame, decode
 from ..ocpp.salvage import saved_call
 from . import frames
 from .last_seen import LastSeen
@@ -148,7 +150,24 @@ class Session:
 
     def take(self, text: str) -> None:
         """Deal with one text frame."""
-        event = self.conversation.receive(text, clock.monotonic())
+        if len(text) > LONG:
+            self._take_long(text)
+        else:
+            self._take(text, None)
+
+    def _take_long(self, text: str) -> None:
+        """Wait for one's turn, and for the answer: what a long message is decoded to fills thirty times its space."""
+        began = clock.monotonic()
+        with long_ones:
+            frame = beside(len(text), decode, text)
+            self.conversation.postpone(clock.monotonic() - began)
+            self._take(text, frame)
+            del frame
+            while self._queue:
+                self._stall()
+
+    def _take(self, text: str, frame: Frame | None) -> None:
+        event = self.conversation.receive(text, clock.monotonic(), frame)
         if isinstance(event, CallReceived):
             self._malformed = 0
             self._take_call(event)
@@ -255,7 +274,7 @@ class Session:
     def _take_malformed(self, event: Reply, text: str) -> None:
         log.warning("charger %s: malformed frame (%s): %s", self.identity, event.reason, _shown(text))
         self.socket.wasted()
-        if (call := saved_call(event, text)) is not None:
+        if (call := beside(len(text), saved_call, event, text)) is not None:
             self._take_call(call)
         else:
             self.send(event.text)

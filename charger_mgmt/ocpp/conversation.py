@@ -24,7 +24,7 @@ from dataclasses import dataclass, field
 from typing import Final, TypeAlias
 
 from . import errors
-from .frames import Call, CallError, CallResult, Ignored, Malformed, MessageId, decode, encode
+from .frames import Call, CallError, CallResult, Frame, Ignored, Malformed, MessageId, decode, encode
 
 #: How many expired calls are remembered for their late answers.
 REMEMBERED: Final = 64
@@ -115,9 +115,10 @@ class Conversation:
         """A call of ours is open."""
         return self._open is not None
 
-    def receive(self, text: str, now: float) -> Event:
-        """Take one text frame; say what it means. Never raises."""
-        frame = decode(text)
+    def receive(self, text: str, now: float, frame: Frame | None = None) -> Event:
+        """Take one text frame (decoded already, if `frame` is given); say what it means. Never raises."""
+        if frame is None:
+            frame = decode(text)
         if type(frame) is Call:
             in_hand = self._in_hand.get(frame.id)
             if in_hand is not None and in_hand[0] == text and now - in_hand[1] < COPY_SECONDS:

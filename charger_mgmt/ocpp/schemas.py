@@ -3,8 +3,7 @@
 Two kinds of message that a charger sends:
 
 *Money* (`NEVER_REFUSED`: StartTransaction, StopTransaction, MeterValues). `check` returns what could be
-read, in the right types (see `readings`); a violation beside it says what a strict receiver would have
-answered, and is information only.
+read, in the right types (see `readings`), and never a violation.
 
 *The others*: what the meaning survives is taken, and noted as an oddity.
 
@@ -35,8 +34,10 @@ from __future__ import annotations
 
 import copy
 import re
+from collections import deque
 from dataclasses import dataclass
 from decimal import Decimal
+from itertools import islice
 from typing import Any, Final
 
 from . import errors, timestamps
@@ -53,7 +54,7 @@ __all__ = ["Checked", "Violation", "check", "check_request", "check_response", "
 class Checked:
     """A payload that was read: what it holds, what was odd about it (`oddities`), what is wrong with it.
 
-    `violation` None: it may be processed. For an action in NEVER_REFUSED it may be processed anyway.
+    `violation` None: it may be processed.
     """
 
     payload: dict[str, Any]
@@ -146,12 +147,12 @@ def check(action: str, payload: Any, *, strict: bool = False) -> Checked:
         return Checked(
             {}, (), Violation(errors.NOT_IMPLEMENTED, f"{action[:64]} is not an action of OCPP 1.6")
         )
-    if type(payload) is not dict:
-        if payload is not None:
-            return Checked({}, (), Violation(errors.FORMATION_VIOLATION, "the payload must be an object"))
+    if payload is None:
         payload = {}
     if action in NEVER_REFUSED:
         return _money(action, payload)
+    if type(payload) is not dict:
+        return Checked({}, (), Violation(errors.FORMATION_VIOLATION, "the payload must be an object"))
     return _other(action, payload, strict)
 
 
@@ -182,19 +183,23 @@ def check_response(action: str, payload: Any) -> Checked:
     payload = _plain(payload, notes)
     if validator is None or is_valid(validator, payload):
         return Checked(payload, _sorted(notes))
+    if not _is_short(payload):
+        return Checked(
+            payload, (), Violation(errors.FORMATION_VIOLATION, "the payload is too long to be mended")
+        )
     for fault in faults(validator, payload, most=10_000):
         _mend(payload, fault, notes)
     left = [fault for fault in faults(validator, payload) if fault.keyword not in _HARMLESS]
     return Checked(payload, _sorted(notes), left[0].violation() if left else None)
 
 
-def _money(action: str, payload: dict) -> Checked:
+def _money(action: str, payload: Any) -> Checked:
+    if type(payload) is not dict:
+        return Checked({}, (odd.UNREADABLE_FIELD,))
     if is_valid(_CLEAN[action], payload):
         return Checked(payload)
     notes: set[str] = set()
-    read = READERS[action](payload, notes)
-    found = faults(_RELAXED[action], _without_nulls(payload, notes))
-    return Checked(read, _sorted(notes), found[0].violation() if found else None)
+    return Checked(READERS[action](payload, notes), _sorted(notes))
 
 
 def _other(action: str, payload: dict, strict: bool) -> Checked:
@@ -207,6 +212,7 @@ def _other(action: str, payload: dict, strict: bool) -> Checked:
             for name, value in payload.items()
             if value is not None or name in names
         }
+    payload = _bounded(action, payload)
     connector = payload.get("connectorId")
     if isinstance(connector, Decimal) and 0 <= connector <= LARGEST_CONNECTOR and connector % 1 == 0:
         payload = payload | {"connectorId": int(connector)}
@@ -223,6 +229,27 @@ def _other(action: str, payload: dict, strict: bool) -> Checked:
         checked = _status(payload, notes, strict)
         return Checked(checked.payload | words, checked.oddities, checked.violation)
     return Checked(payload | words, _sorted(notes))
+
+
+def _bounded(action: str, payload: dict) -> dict:
+    """The payload without what the schema would look at a hundred thousand times to say the same.
+
+    These messages have no field that is a list or an object: prose aside (its text is kept), an empty one is as
+    wrong as a long one. Of fields too many one is enough to be one too many.
+    """
+    known = document(action)["properties"]
+    result: dict[str, Any] = {}
+    surplus = 0
+    for name, value in payload.items():
+        if name not in known:
+            surplus += 1
+            if surplus > 1:
+                continue
+            value = True
+        elif isinstance(value, dict | list) and (action, name) not in _PROSE:
+            value = type(value)()
+        result[name] = value
+    return result
 
 
 #: Fields whose unknown words are kept beside what they read as: (action, field) → (reads as, kept in, oddity).
@@ -366,21 +393,6 @@ def _status(payload: dict, notes: set[str], strict: bool) -> Checked:
     return Checked(payload, _sorted(notes))
 
 
-def _without_nulls(value: Any, notes: set[str], depth: int = 0) -> Any:
-    """The same value without nulls in its objects; nothing in OCPP nests deeper than ten levels."""
-    if depth > 10:
-        return value
-    if type(value) is dict:
-        if None in value.values():
-            notes.add(odd.NULL_DROPPED)
-        return {
-            name: _without_nulls(item, notes, depth + 1) for name, item in value.items() if item is not None
-        }
-    if type(value) is list:
-        return [_without_nulls(item, notes, depth + 1) for item in value]
-    return value
-
-
 def _plain(value: Any, notes: set[str], depth: int = 0) -> Any:
     """The same value without nulls in its objects, and with ints and floats instead of Decimals."""
     if isinstance(value, Decimal):
@@ -394,6 +406,18 @@ def _plain(value: Any, notes: set[str], depth: int = 0) -> Any:
             notes.add(odd.NULL_DROPPED)
         return {name: _plain(item, notes, depth + 1) for name, item in value.items() if item is not None}
     return value
+
+
+def _is_short(value: Any, most: int = 5000) -> bool:
+    """Whether a JSON tree has at most so many parts."""
+    parts = deque([value])
+    count = 0
+    while parts and count <= most:
+        part = parts.popleft()
+        if isinstance(part, dict | list):
+            count += len(part)
+            parts.extend(islice(part.values() if isinstance(part, dict) else part, most))
+    return count <= most
 
 
 #: Faults of an answer that stay as they are.

@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any
 from sqlalchemy import Engine
 
 from .. import clock
+from ..beside import LONG
 from ..errors import DatabaseAway
 from ..store import room, watch
 from ..store.faults import Fault, classify, is_already_there
@@ -88,6 +89,9 @@ class Committer:
         self._started = False
         #: What no committer has taken yet: at most one message of each session, whose next ones wait there.
         self._waiting: deque[Ticket] = deque()
+        #: The same for long messages, which go alone and one at a time: nobody's neighbours.
+        self._long: deque[Ticket] = deque()
+        self._at_a_long_one = False
         #: Committers with nothing to do.
         self._idle: list[Waiter] = []
         self._prober: Any = None
@@ -158,7 +162,7 @@ class Committer:
         elif not self._started:
             self._commit([ticket])
         else:
-            self._waiting.append(ticket)
+            (self._waiting if len(ticket.message.raw) <= LONG else self._long).append(ticket)
             if self._idle:
                 _wake(self._idle.pop())
 
@@ -168,12 +172,19 @@ class Committer:
 
         size, limit = self._settings["BATCH_SIZE"], self._settings["COMMIT_TIMEOUT"]
         waiting, waiter = self._waiting, Waiter()
+        long = False
         while True:
-            while not waiting:
+            while not (waiting or (self._long and not self._at_a_long_one)):
                 self._idle.append(waiter)
                 waiter.get()
                 waiter.clear()
-            batch = [waiting.popleft() for _ in range(min(size, len(waiting)))]
+            # After a long one those come first that have waited for it.
+            long = bool(self._long) and not self._at_a_long_one and not (long and waiting)
+            if long:
+                self._at_a_long_one = True
+                batch = [self._long.popleft()]
+            else:
+                batch = [waiting.popleft() for _ in range(min(size, len(waiting)))]
             timer = gevent.spawn_later(limit, self._give_up, batch, limit, clock.monotonic() + limit)
             try:
                 self._commit(batch)
@@ -182,6 +193,8 @@ class Committer:
                 self._release(batch, DatabaseAway("internal failure"))
             finally:
                 timer.kill(block=False)
+                if long:
+                    self._at_a_long_one = False
             del batch, timer  # what is done must not be kept in memory
             if one_writer:  # SQLite never waits, and those whom we have answered may have more to say
                 gevent.sleep(clock.A_TURN)

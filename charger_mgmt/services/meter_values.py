@@ -10,6 +10,7 @@ from typing import Any
 
 from sqlalchemy import Connection, func, select
 
+from ..beside import beside
 from ..domain import authorisation, registers, samples
 from ..domain import transactions as rules
 from ..ocpp import timestamps
@@ -33,13 +34,30 @@ def record(
     of unknown sessions are kept without one.
     """
     found = _Sessions(conn, messages)
+    read = beside(len(messages[0].raw), _read, messages, found)
+    bulk.insert_new(conn, MeterValue.__table__, read.rows)
+    inbox.keep_unreadable(conn, read.messages)
+    bulk.update(conn, Transaction.__table__, read.changed)
+    return [Reply({}) for _ in messages]
+
+
+@dataclass(slots=True)
+class _Read:
+    """What a batch comes to: new samples, changed sessions, and the messages with their transactionId."""
+
+    rows: list[dict[str, Any]]
+    changed: list[dict[str, Any]]
+    messages: list[tuple[ChargerMessage, int | None]]
+
+
+def _read(messages: Sequence[ChargerMessage], found: _Sessions) -> _Read:
     rows: dict[bytes, dict[str, Any]] = {}
     news: dict[int, _News] = defaultdict(_News)
-    unreadable = []
+    of_sessions = []
     for message in messages:
         connector_id, session = found.of(message)
         session_id = session.id if session is not None else None
-        unreadable.append((message, session_id))
+        of_sessions.append((message, session_id))
         read = list(samples.read(message.payload.get("meterValue")))
         for sample in read:
             row = sample_row(message, sample, connector_id, session_id)
@@ -48,18 +66,12 @@ def record(
             of_session = news[session_id]
             of_session.readings += registers.readings(read, message.received_at, message.behind)
             of_session.sampled_at.append(_newest_time(message))
-    bulk.insert_new(conn, MeterValue.__table__, list(rows.values()))
-    inbox.keep_unreadable(conn, unreadable)
-    bulk.update(
-        conn,
-        Transaction.__table__,
-        [
-            changed
-            for session_id, of_session in news.items()
-            if (changed := after_samples(found.by_id[session_id], of_session)) is not None
-        ],
-    )
-    return [Reply({}) for _ in messages]
+    changed = [
+        change
+        for session_id, of_session in news.items()
+        if (change := after_samples(found.by_id[session_id], of_session)) is not None
+    ]
+    return _Read(list(rows.values()), changed, of_sessions)
 
 
 @dataclass(slots=True)

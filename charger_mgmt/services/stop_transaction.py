@@ -10,6 +10,7 @@ from typing import Any
 
 from sqlalchemy import Connection
 
+from ..beside import beside
 from ..domain import authorisation, registers, samples
 from ..domain import transactions as rules
 from ..ocpp import oddities, timestamps
@@ -51,20 +52,11 @@ def stop(
     """
     stops = [_read(message) for message in messages]
     _find_sessions(conn, stops)
-    ended: dict[int, dict[str, Any]] = {}
-    rows: dict[bytes, dict[str, Any]] = {}
-    conflicting: list[tuple[ChargerMessage, int]] = []
-    for s in stops:
-        if s.session is not None:
-            changed = _conflict(s, conflicting) if _is_ended(s) else _completed(s)
-            if changed:
-                ended.setdefault(s.session.id, {"id": s.session.id}).update(changed)
-                vars(s.session).update(changed)
-        _collect_samples(s, rows)
-    bulk.update(conn, Transaction.__table__, list(ended.values()))
-    bulk.insert_new(conn, MeterValue.__table__, list(rows.values()))
+    came_to = beside(len(messages[0].raw), _come_to, stops)
+    bulk.update(conn, Transaction.__table__, came_to.ended)
+    bulk.insert_new(conn, MeterValue.__table__, came_to.rows)
     inbox.keep_orphans(conn, [s.message for s in stops if s.session is None])
-    inbox.keep_conflicting(conn, conflicting)
+    inbox.keep_conflicting(conn, came_to.conflicting)
     inbox.keep_unreadable(conn, [(s.message, s.session.id) for s in stops if s.session is not None])
     flat_status.show(
         conn,
@@ -75,6 +67,29 @@ def stop(
         ],
     )
     return _replies(conn, stops, now, settings)
+
+
+@dataclass(slots=True)
+class _Outcome:
+    """What a batch comes to: what changes in sessions, new samples, stops that contradict (with transactionId)."""
+
+    ended: list[dict[str, Any]]
+    rows: list[dict[str, Any]]
+    conflicting: list[tuple[ChargerMessage, int]]
+
+
+def _come_to(stops: Sequence[_Stop]) -> _Outcome:
+    ended: dict[int, dict[str, Any]] = {}
+    rows: dict[bytes, dict[str, Any]] = {}
+    conflicting: list[tuple[ChargerMessage, int]] = []
+    for s in stops:
+        if s.session is not None:
+            changed = _conflict(s, conflicting) if _is_ended(s) else _completed(s)
+            if changed:
+                ended.setdefault(s.session.id, {"id": s.session.id}).update(changed)
+                vars(s.session).update(changed)
+        _collect_samples(s, rows)
+    return _Outcome(list(ended.values()), list(rows.values()), conflicting)
 
 
 def _read(message: ChargerMessage) -> _Stop:

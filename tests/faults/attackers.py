@@ -43,6 +43,34 @@ def _http(request: str) -> Callable[[], bytes]:
     return lambda: request.replace("\n", "\r\n").encode() * 50
 
 
+def _login(body: Callable[[], object]) -> Callable[[], bytes]:
+    def request() -> bytes:
+        text = json.dumps(body()).encode()
+        head = "POST /api/auth/login HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n"
+        return f"{head}Content-Length: {len(text)}\r\n\r\n".encode() + text
+
+    return request
+
+
+def _long(action: str, payload: Callable[[], object]) -> Callable[[], bytes]:
+    """One message of nearly a megabyte."""
+    return lambda: _call(action, payload())
+
+
+def _many(sample: Callable[[int], object], count: int) -> Callable[[], object]:
+    """MeterValues with that many new samples."""
+
+    def payload() -> object:
+        first = next(_numbers) * count
+        samples = [sample(first + number) for number in range(count)]
+        return {
+            "connectorId": 1,
+            "meterValue": [{"timestamp": "2026-01-01T00:00:00Z", "sampledValue": samples}],
+        }
+
+    return payload
+
+
 #: kind → (how it gets in: "http", "ocpp" or "flat"; a block of what it says).
 KINDS: dict[str, tuple[str, Callable[[], bytes]]] = {
     "http-live": ("http", _http("GET /health/live HTTP/1.1\nHost: x\n\n")),
@@ -54,6 +82,8 @@ KINDS: dict[str, tuple[str, Callable[[], bytes]]] = {
             "POST /api/auth/login HTTP/1.1\nHost: x\nContent-Type: application/json\nContent-Length: 2\n\n{}"
         ),
     ),
+    "http-login": ("http", _login(lambda: {"username": f"u{next(_numbers)}", "password": "wrong password"})),
+    "http-long-body": ("http", _login(lambda: {"username": [0] * 300_000, "password": {}})),
     "http-426": ("http", _http("GET /ocpp/X HTTP/1.1\nHost: x\n\n")),
     "ws-empty": ("ocpp", _frames(TEXT)),
     "ws-ping": ("ocpp", _frames(PING, b"p")),
@@ -65,6 +95,24 @@ KINDS: dict[str, tuple[str, Callable[[], bytes]]] = {
     "ws-unknown": ("ocpp", _calls("Nonsense", {})),
     "ws-stored": ("ocpp", _calls("MeterValues", METERED)),
     "ws-answers": ("ocpp", _frames(TEXT, b'[3,"nobody asked",{}]')),
+    "ws-long": ("ocpp", _long("MeterValues", _many(lambda number: {"value": str(number)}, 40_000))),
+    "ws-long-odd": ("ocpp", _long("MeterValues", _many(lambda number: {"value": number, "x": 1}, 30_000))),
+    "ws-long-empty": ("ocpp", _long("MeterValues", lambda: {"connectorId": 1, "meterValue": [{}] * 200_000})),
+    "ws-long-stop": (
+        "ocpp",
+        _long(
+            "StopTransaction",
+            lambda: {
+                "transactionId": -1,
+                "meterStop": 1,
+                "timestamp": "2026-01-01T00:00:00Z",
+                "transactionData": _many(lambda number: {"value": str(number)}, 40_000)()["meterValue"],  # type: ignore[index]
+            },
+        ),
+    ),
+    "ws-long-fields": ("ocpp", _long("Authorize", lambda: {f"k{n}": n for n in range(60_000)})),
+    "ws-long-broken": ("ocpp", lambda: frame(TEXT, b'[2,"1","StopTransaction",' + b'{"a":' * 150_000)),
+    "flat-long": ("flat", lambda: frame(TEXT, b'{"messageType":"Heartbeat","chargerId":[' + b"1," * 400_000)),
     "flat-empty": ("flat", _frames(TEXT)),
     "flat-garbage": ("flat", _frames(TEXT, b"{]")),
     "flat-refused": ("flat", _frames(TEXT, b'{"messageType":"Heartbeat","chargerId":"nobody"}')),

@@ -110,7 +110,8 @@ def fill_up(mariadb: MariaDB, database: str | None) -> None:
     rows = 256
     while rows:
         try:
-            mariadb.execute(f"INSERT INTO ballast SELECT REPEAT('x', 4000) FROM seq_1_to_{rows}", database)
+            numbers = f"WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < {rows})"
+            mariadb.execute(f"INSERT INTO ballast {numbers} SELECT REPEAT('x', 4000) FROM n", database)
         except pymysql.err.OperationalError as error:
             assert error.args[0] == FULL, error  # noqa: PT017
             rows //= 2

@@ -22,7 +22,7 @@ from .conftest import Scenario, must_be_quiet, started
 
 pytestmark = [pytest.mark.wire, pytest.mark.mariadb]
 #: Seconds in which everybody else is answered, whatever the rude ones do.
-LATENCY = 5.0
+LATENCY = 2.0
 #: MB by which the worker may grow under all of them together.
 MEMORY = 300
 

@@ -10,6 +10,7 @@ import gevent
 import pytest
 from gevent.event import Event
 
+from charger_mgmt.beside import LONG
 from charger_mgmt.errors import CallErrored, CallTimedOut, ChargerGone
 from charger_mgmt.live.last_seen import LastSeen
 from charger_mgmt.live.registry import Registry
@@ -33,6 +34,8 @@ class Charger:
     def __init__(self, *, timeouts_before_drop: int = 3) -> None:
         self.socket = PipeSocket()
         self.handled: list[str] = []
+        #: Calls whose handler has begun.
+        self.begun = 0
         #: Answers of which the session says that they are written.
         self.written = 0
         #: Frames on the stack of each answer.
@@ -57,6 +60,7 @@ class Charger:
         )
 
     def _handle(self, session: Session, call: CallReceived) -> None:
+        self.begun += 1
         if call.action == "Explodes":
             raise RuntimeError("a defect")
         if call.action == "Heartbeat" or self.gate.is_set():
@@ -261,10 +265,10 @@ def test_a_full_queue_stops_the_reader_and_moves_the_deadline_of_our_call(charge
 def test_long_frames_stop_the_reader_long_before_the_queue_is_full(charger: Charger) -> None:
     charger.gate.clear()
     for number in range(20):
-        charger.says(2, str(number), "MeterValues", {"meterValue": "9" * (QUEUE_CHARACTERS // 4)})
-    until(lambda: charger.socket.unread == 20 - 4)
+        charger.says(2, str(number), "MeterValues", {"meterValue": "9" * (QUEUE_CHARACTERS // 16)})
+    until(lambda: charger.socket.unread == 20 - 16)
     gevent.sleep(0.05)
-    assert charger.socket.unread == 20 - 4
+    assert charger.socket.unread == 20 - 16
     charger.gate.set()
     until(lambda: charger.handled == [str(number) for number in range(20)])
 
@@ -414,3 +418,38 @@ def test_an_old_sessions_late_end_leaves_the_new_one_registered() -> None:
     registry.remove(new)
     assert registry.get("CP1") is None
     assert len(registry) == 0
+
+
+# Long messages
+
+
+def long_call(number: int) -> str:
+    return json.dumps([2, str(number), "MeterValues", {"x": "y" * LONG}])
+
+
+def test_a_long_message_waits_as_text_while_others_are_in_hand() -> None:
+    chargers = [Charger() for _ in range(3)]
+    for charger in chargers:
+        charger.gate.clear()
+        charger.socket.says(long_call(1))
+        charger.socket.says('[2,"2","Heartbeat",{}]')
+    until(lambda: sum(charger.begun for charger in chargers) == 2)
+    gevent.sleep(0.05)
+    assert [charger.begun for charger in chargers] == [1, 1, 0]
+    for charger in chargers:
+        charger.gate.set()
+    until(lambda: all(len(charger.socket.sent) == 2 for charger in chargers))
+
+
+def test_a_short_message_does_not_wait_for_long_ones() -> None:
+    chargers = [Charger() for _ in range(2)]
+    for charger in chargers:
+        charger.gate.clear()
+        charger.socket.says(long_call(1))
+    until(lambda: sum(charger.begun for charger in chargers) == 2)
+    other = Charger()
+    other.socket.says('[2,"1","Heartbeat",{}]')
+    until(lambda: len(other.socket.sent) == 1)
+    for charger in chargers:
+        charger.gate.set()
+    until(lambda: all(charger.socket.sent for charger in chargers))

@@ -83,27 +83,11 @@ def test_a_field_that_cannot_be_read_is_absent_and_the_rest_stays(field, sent):
     assert "unreadable-field" in checked.oddities
 
 
-@pytest.mark.parametrize(
-    ("field", "sent", "code"),
-    [
-        ("connectorId", "1", "TypeConstraintViolation"),
-        ("connectorId", -1, "PropertyConstraintViolation"),
-        ("idTag", "x" * 21, "PropertyConstraintViolation"),
-        ("vendorData", 1, "FormationViolation"),
-    ],
-)
-def test_what_a_strict_receiver_would_have_said_is_kept_beside(field, sent, code):
-    violation = check("StartTransaction", START | {field: sent}).violation
-    assert violation is not None
-    assert violation.code == code
-
-
 def test_an_empty_start_is_read_as_nothing_at_all():
     checked = check("StartTransaction", {})
     assert checked.payload == {}
     assert checked.oddities == ("missing-field",)
-    assert checked.violation is not None
-    assert checked.violation.code == "OccurenceConstraintViolation"
+    assert checked.violation is None
 
 
 def test_nulls_and_fields_of_others_are_left_out():
@@ -225,7 +209,7 @@ def test_a_bad_sample_is_gone_and_its_neighbours_stay(bad):
 def test_meter_values_without_a_sample_leave_an_empty_list_or_none(empty):
     checked = check("MeterValues", {"connectorId": 1, "meterValue": empty})
     assert checked.payload.get("meterValue", []) == []
-    assert checked.violation is not None
+    assert checked.violation is None
 
 
 def test_an_empty_sampled_value_costs_only_its_own_meter_value():
@@ -250,9 +234,7 @@ def test_a_transaction_id_of_minus_one_is_kept_in_meter_values():
 @pytest.mark.parametrize("payload", [[], "x", 5, True])
 def test_a_payload_that_is_no_object_holds_nothing(payload):
     checked = check("StopTransaction", payload)
-    assert checked.payload == {}
-    assert checked.violation is not None
-    assert checked.violation.code == "FormationViolation"
+    assert (checked.payload, checked.oddities, checked.violation) == ({}, ("unreadable-field",), None)
 
 
 def test_thousands_of_faults_are_read_within_bounds():

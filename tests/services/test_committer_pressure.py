@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import gevent
 import pytest
 from sqlalchemy import event, select
 
+from charger_mgmt.beside import LONG
 from charger_mgmt.errors import DatabaseAway
 from charger_mgmt.services.committer import Committer
+from charger_mgmt.services.inbound import Reply
 from charger_mgmt.store.models import Charger, Transaction
 from tests.support.processes import wait_until
 
@@ -170,3 +174,33 @@ def test_what_nobody_waits_for_any_more_is_not_stored(hurried):
     last = gevent.spawn(hurried.committer.submit, charger.start(ago(hours=3)))
     gevent.joinall([first, last], timeout=10, raise_error=True)
     assert len(hurried.rows(Transaction)) == 2
+
+
+def test_a_long_message_has_no_neighbours_and_nobody_waits_for_two(central, monkeypatch):
+    """With two committers one goes on with the short ones."""
+    committer = Committer(central.engine, central.settings)
+    batches, at_work = [], []
+
+    def commits(batch):
+        long = [len(ticket.message.raw) > LONG for ticket in batch]
+        at_work.extend(long)
+        batches.append(long)
+        assert at_work.count(True) <= 1
+        gevent.sleep(0.05 if True in long else 0.01)
+        for ticket, was in zip(batch, long, strict=True):
+            at_work.remove(was)
+            ticket.set(Reply({}))
+
+    monkeypatch.setattr(committer, "_commit", commits)
+    committer._started = True
+    for _ in range(2):
+        gevent.spawn(committer._work, False)
+    charger = central.charger()
+    told = []
+    for hour in range(1, 7):
+        start = charger.start(ago(hours=hour))
+        for raw in ("x" * (LONG + 1), "x"):
+            committer.begin(replace(start, raw=raw), told.append)
+    wait_until(lambda: gevent.sleep(0.02) or len(told) == 12, seconds=10, what="all are told")
+    assert [batch for batch in batches if True in batch] == [[True]] * 6
+    assert [len(ticket.message.raw) for ticket in told[:6]] == [1] * 6

@@ -127,7 +127,10 @@ class _InChroot:
         )
         common = ["chroot", str(self._root), "/usr/sbin/mysqld", "--no-defaults", "--user=root"]
         common += [f"--datadir={inside / 'data'}", "--secure-file-priv="]
-        options = [self._translated(option, inside) for option in options]
+        # MySQL's undo tablespaces are files of their own without being asked.
+        options = [
+            self._translated(o, inside) for o in options if not o.startswith("--innodb-undo-tablespaces")
+        ]
         _run([*common, "--initialize-insecure", *options])
         return [
             *common,
