@@ -131,6 +131,7 @@ def load(environ: Mapping[str, str] | None = None) -> dict[str, Any]:
         "RETAIN_METER_VALUES_DAYS": read.whole("RETAIN_METER_VALUES_DAYS", 730, least=0),
         "RETAIN_STATUS_HISTORY_DAYS": read.whole("RETAIN_STATUS_HISTORY_DAYS", 365, least=0),
         "RETAIN_EVENTS_DAYS": read.whole("RETAIN_EVENTS_DAYS", 90, least=0),
+        "RETAIN_LOG_INS_DAYS": 90,
         "RETAIN_COMMANDS_DAYS": read.whole("RETAIN_COMMANDS_DAYS", 365, least=0),
     }
 

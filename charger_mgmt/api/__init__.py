@@ -3,7 +3,8 @@
 from flask import Blueprint, Flask
 
 from ..extensions import jwt
-from ..services.accounts import LoginThrottle
+from ..services.log_ins import Devices
+from ..services.throttle import LoginThrottle
 from . import (
     auth,
     chargers,
@@ -26,6 +27,7 @@ def register(app: Flask) -> None:
     problems.register(app)
     tokens.register(jwt)
     app.extensions["login_throttle"] = LoginThrottle()
+    app.extensions["known_devices"] = Devices(app.config["JWT_SECRET_KEY"])
     api = Blueprint("api", __name__, url_prefix="/api")
     api.before_request(tokens.require_token)
     for noun in (auth, chargers, commands, transactions, tags, inbox, openapi):

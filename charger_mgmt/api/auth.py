@@ -1,10 +1,10 @@
-"""Logging in: /api/auth."""
+"""Logging in and out: /api/auth."""
 
 from flask import Blueprint, Response, current_app, request
-from flask_jwt_extended import current_user, jwt_required
+from flask_jwt_extended import current_user, get_jwt, jwt_required
 
 from ..extensions import db
-from ..services import accounts
+from ..services import accounts, log_ins
 from . import tokens
 from .parsing import body, optional_body
 from .replies import reply
@@ -17,9 +17,18 @@ def login() -> Response:
     with body() as given:
         username = given.text("username", longest=accounts.LONGEST_NAME)
         password = given.text("password", longest=accounts.LONGEST_PASSWORD, blanks=True)
-    throttle = current_app.extensions["login_throttle"]
-    account = accounts.login(db.engine, throttle, username, password, request.remote_addr or "")
-    return reply(tokens.pair(account))
+        device_token = given.text("deviceToken", default=None, longest=1000)
+    devices = current_app.extensions["known_devices"]
+    log_in = log_ins.begin(
+        db.engine,
+        current_app.extensions["login_throttle"],
+        devices,
+        username=username,
+        password=password,
+        device_token=device_token,
+        source=request.remote_addr or "",
+    )
+    return reply(tokens.pair(log_in) | {"deviceToken": devices.token(username)})
 
 
 @blueprint.post("/refresh")
@@ -27,4 +36,12 @@ def login() -> Response:
 def refresh() -> Response:
     with optional_body():
         pass
-    return reply(tokens.access(current_user))
+    return reply(tokens.pair(log_ins.refreshed(db.engine, current_user, get_jwt()["jti"])))
+
+
+@blueprint.post("/logout")
+def logout() -> Response:
+    with optional_body() as given:
+        everywhere = given.flag("everywhere", default=False)
+    log_ins.end(db.engine, current_user, everywhere=everywhere)
+    return Response(status=204)

@@ -13,6 +13,7 @@ import re
 from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
 from decimal import Decimal, InvalidOperation
+from itertools import islice
 from types import TracebackType
 from typing import Any
 
@@ -28,6 +29,8 @@ MISSING: Any = type("Missing", (), {"__bool__": lambda self: False, "__repr__": 
 
 #: How long a body may take to arrive.
 BODY_SECONDS = 10.0
+#: Unknown fields that are named in an answer.
+_MOST_UNKNOWN = 50
 _CANONICAL = re.compile(r"0|[1-9][0-9]{0,8}")
 _WHOLE = re.compile(r"-?[0-9]{1,19}")
 _TIME = re.compile(
@@ -111,7 +114,7 @@ class Fields:
 
     def check(self) -> None:
         """Raise InvalidInput for all that was wrong so far, fields nobody asked for included."""
-        for name in self.values.keys() - self._asked:
+        for name in islice(self.values.keys() - self._asked, _MOST_UNKNOWN):
             self._errors[name[:100]] = f"is not known here; known: {', '.join(sorted(self._asked)) or 'none'}"
         if self._errors:
             first, message = next(iter(self._errors.items()))

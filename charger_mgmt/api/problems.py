@@ -19,7 +19,7 @@ from sqlalchemy.exc import TimeoutError as PoolTimeout
 from werkzeug.exceptions import HTTPException, MethodNotAllowed
 
 from .. import errors
-from ..services import accounts
+from ..services import log_ins, throttle
 from ..store.faults import Fault, classify
 from .replies import command_href, command_link
 
@@ -41,8 +41,9 @@ STATUS: dict[type[Exception], tuple[int, str]] = {
     errors.DatabaseAway: (503, "database-away"),
     OperationalError: (503, "database-away"),
     PoolTimeout: (503, "database-busy"),
-    accounts.LoginRefused: (401, "login-refused"),
-    accounts.TooManyAttempts: (429, "too-many-attempts"),
+    log_ins.LoginRefused: (401, "login-refused"),
+    log_ins.LogInEnded: (401, "not-authenticated"),
+    throttle.TooManyAttempts: (429, "too-many-attempts"),
 }
 #: Seconds after which a client may ask again when the database is away.
 RETRY_AFTER = 5
@@ -83,9 +84,9 @@ def _domain_error(error: Exception) -> Response:
     if isinstance(error, errors.ChargerManagementError) and error.command is not None:
         members["command"] = {"commandId": error.command[1], "href": command_href(*error.command)}
         headers |= command_link(*error.command)
-    if isinstance(error, accounts.TooManyAttempts):
+    if isinstance(error, throttle.TooManyAttempts):
         headers["Retry-After"] = str(error.retry_after)
-    if isinstance(error, accounts.LoginRefused):
+    if status == 401:
         headers["WWW-Authenticate"] = "Bearer"
     if status == 503:
         headers["Retry-After"] = str(RETRY_AFTER)

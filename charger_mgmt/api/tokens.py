@@ -1,4 +1,7 @@
-"""The JWT that every route but a few asks for, and what a bad one is told (always 401)."""
+"""The JWT that every route but a few asks for, and what a bad one is told (always 401).
+
+Besides the registered claims a token carries `log` (the log-in that it belongs to; see services/log_ins.py).
+"""
 
 from __future__ import annotations
 
@@ -8,11 +11,13 @@ from flask import Response, current_app, request
 from flask_jwt_extended import JWTManager, create_access_token, create_refresh_token, verify_jwt_in_request
 
 from ..extensions import db
-from ..services import accounts
+from ..services import log_ins
+from ..services.log_ins import LogIn
 from .problems import problem
 
 #: The endpoints under /api that need no access token; refresh asks for the refresh token itself.
 OPEN_ENDPOINTS = frozenset({"api.auth.login", "api.auth.refresh"})
+_LOG_IN = "log"
 
 
 def register(jwt: JWTManager) -> None:
@@ -24,33 +29,34 @@ def register(jwt: JWTManager) -> None:
     jwt.expired_token_loader(lambda _header, _payload: refuse("The token has expired."))
     jwt.revoked_token_loader(lambda _header, _payload: refuse("The token is no longer valid."))
     jwt.needs_fresh_token_loader(lambda _header, _payload: refuse("Log in again for this."))
+    jwt.token_verification_loader(lambda _header, payload: {"exp", "jti", _LOG_IN} <= payload.keys())
     jwt.token_verification_failed_loader(lambda _header, _payload: refuse("The token is not valid."))
-    jwt.user_lookup_error_loader(lambda _header, _payload: refuse("The account is disabled or gone."))
-    jwt.user_identity_loader(lambda account: str(account.id))
-    jwt.user_lookup_loader(_account)
+    jwt.user_lookup_error_loader(
+        lambda _header, _payload: refuse("The log-in has ended, or its account is disabled or gone.")
+    )
+    jwt.user_identity_loader(lambda log_in: str(log_in.user_id))
+    jwt.additional_claims_loader(lambda log_in: {_LOG_IN: log_in.key})
+    jwt.user_lookup_loader(_log_in)
 
 
 def require_token() -> None:
-    """Before every request under /api: no access token of an active account, no entry."""
+    """Before every request under /api: no access token of a living log-in, no entry."""
     if request.endpoint not in OPEN_ENDPOINTS:
         verify_jwt_in_request()
 
 
-def pair(account: accounts.Account) -> dict[str, Any]:
-    return access(account) | {"refreshToken": create_refresh_token(account)}
-
-
-def access(account: accounts.Account) -> dict[str, Any]:
+def pair(log_in: LogIn) -> dict[str, Any]:
     """`expiresIn` is in seconds and speaks of the access token."""
     lifetime = current_app.config["JWT_ACCESS_TOKEN_EXPIRES"]
     return {
-        "accessToken": create_access_token(account),
+        "accessToken": create_access_token(log_in),
         "tokenType": "Bearer",
         "expiresIn": int(lifetime.total_seconds()),
+        "refreshToken": create_refresh_token(log_in, additional_claims={"jti": log_in.refresh_key}),
     }
 
 
-def _account(_header: dict[str, Any], payload: dict[str, Any]) -> accounts.Account | None:
-    subject = str(payload["sub"])
-    known = subject.isascii() and subject.isdigit() and len(subject) < 19
-    return accounts.active_account(db.engine, int(subject)) if known else None
+def _log_in(_header: dict[str, Any], payload: dict[str, Any]) -> LogIn | None:
+    subject, key = str(payload["sub"]), payload[_LOG_IN]
+    known = subject.isascii() and subject.isdigit() and len(subject) < 19 and isinstance(key, str)
+    return log_ins.living(db.engine, int(subject), key) if known else None

@@ -1,4 +1,4 @@
-"""Operators' accounts: who may log in, with which password, and how often one may guess.
+"""Operators' accounts: who may log in, with which password (how: see log_ins.py).
 
 No database connection is open while a password is hashed: hashing takes tens of milliseconds, and on
 SQLite an open transaction would stop every charger's writes meanwhile.
@@ -6,9 +6,7 @@ SQLite an open transaction would stop every charger's writes meanwhile.
 
 from __future__ import annotations
 
-from collections import OrderedDict
 from collections.abc import Callable
-from dataclasses import dataclass, field
 from typing import Any
 
 import argon2
@@ -17,14 +15,20 @@ from gevent import monkey
 from gevent.threadpool import ThreadPool
 from sqlalchemy import Engine
 from sqlalchemy.exc import IntegrityError
+from zxcvbn import zxcvbn
 
 from .. import clock
-from ..errors import ChargerManagementError, Conflict, InvalidInput, NotFound
-from ..store import users
+from ..errors import Conflict, InvalidInput, NotFound
+from ..store import log_ins, users
 from ..store.connections import reading, writing
+from .throttle import TooManyAttempts
 
 SHORTEST_PASSWORD = 8
 LONGEST_PASSWORD = 1024
+#: Of zxcvbn's 0 to 4: more than a million guesses.
+LEAST_SCORE = 2
+#: Characters of a password that are judged; what is longer is strong enough.
+_JUDGED = 64
 LONGEST_NAME = 80
 #: In commands it names who requested the calls that the system makes by itself.
 RESERVED_NAME = "system"
@@ -33,75 +37,6 @@ RESERVED_NAME = "system"
 _hasher = argon2.PasswordHasher(time_cost=2, memory_cost=19 * 1024, parallelism=1)
 #: What an unknown name's password is checked against, so that both cases take the same time.
 _NOBODY = _hasher.hash("no account has this password")
-
-
-class LoginRefused(ChargerManagementError):
-    """Unknown username or wrong password."""
-
-
-class TooManyAttempts(ChargerManagementError):
-    """Too many attempts; `retry_after` is in seconds."""
-
-    def __init__(self, message: str, retry_after: int) -> None:
-        super().__init__(message)
-        self.retry_after = retry_after
-
-
-@dataclass(frozen=True, slots=True)
-class Account:
-    id: int
-    username: str
-
-
-@dataclass
-class LoginThrottle:
-    """Counts the failed logins of each (username, address) in this process's memory.
-
-    An attempt counts when it begins, so that parallel guesses do not slip through; a success clears it.
-    """
-
-    attempts: int = 10
-    window: float = 60.0
-    monotonic: Callable[[], float] = clock.monotonic
-    most_keys: int = 10_000
-    _seen: OrderedDict[tuple[str, str], list[float]] = field(default_factory=OrderedDict)
-
-    def begin(self, username: str, address: str) -> None:
-        """Count one attempt. Raises TooManyAttempts when the limit is reached."""
-        now, key = self.monotonic(), (username, address)
-        recent = [moment for moment in self._seen.pop(key, []) if moment > now - self.window]
-        self._seen[key] = recent
-        if len(recent) >= self.attempts:
-            wait = max(1, round(recent[0] + self.window - now))
-            raise TooManyAttempts("Too many failed logins; wait before the next one.", wait)
-        recent.append(now)
-        while len(self._seen) > self.most_keys:
-            self._seen.popitem(last=False)
-
-    def succeeded(self, username: str, address: str) -> None:
-        self._seen.pop((username, address), None)
-
-
-def login(engine: Engine, throttle: LoginThrottle, username: str, password: str, address: str) -> Account:
-    """The account that this name and password open.
-
-    Raises LoginRefused (the same, after the same time, for an unknown name), TooManyAttempts.
-    """
-    throttle.begin(username, address)
-    with reading(engine) as conn:
-        row = users.by_name(conn, username)
-    right = _in_thread(_matches, row.password_hash if row else _NOBODY, password)
-    if row is None or not right or not row.active:
-        raise LoginRefused
-    throttle.succeeded(username, address)
-    return Account(row.id, row.username)
-
-
-def active_account(engine: Engine, user_id: int) -> Account | None:
-    """The account that a token speaks for, unless it was disabled or removed since."""
-    with reading(engine) as conn:
-        row = users.by_id(conn, user_id)
-    return Account(row.id, row.username) if row is not None and row.active else None
 
 
 def create(engine: Engine, username: str, password: str) -> None:
@@ -136,14 +71,14 @@ def has_any(engine: Engine) -> bool:
 
 
 def set_password(engine: Engine, username: str, password: str) -> None:
-    """Raises InvalidInput, NotFound."""
+    """A new password; every log-in of the account ends. Raises InvalidInput, NotFound."""
     _check(username, password)
     hashed = _in_thread(_hasher.hash, password)
     _change(engine, username, password_hash=hashed)
 
 
 def set_active(engine: Engine, username: str, active: bool) -> None:
-    """Disabled: no login, and every token given out before is refused. Raises NotFound."""
+    """Disabled: no login, and every log-in ends for good, also if it is enabled again. Raises NotFound."""
     _change(engine, username, active=active)
 
 
@@ -153,6 +88,15 @@ def _change(engine: Engine, username: str, **values: Any) -> None:
         if row is None:
             raise NotFound(f"There is no user {username!r}.")
         users.change(conn, row.id, **values)
+        log_ins.end_all(conn, row.id, clock.now())
+
+
+def matches(hashed: str | None, password: str) -> bool:
+    """Whether the password is the hashed one; for None, an account that is not there, False after the same time.
+
+    Raises TooManyAttempts when too many are waiting for that.
+    """
+    return _in_thread(_matches, _NOBODY if hashed is None else hashed, password)
 
 
 def _check_name(username: str) -> None:
@@ -176,6 +120,12 @@ def _check(username: str, password: str) -> None:
         raise InvalidInput(
             "The password is not acceptable.",
             {"password": f"{SHORTEST_PASSWORD} to {LONGEST_PASSWORD} characters"},
+        )
+    estimate = _in_thread(zxcvbn, password[:_JUDGED], [username])
+    if estimate["score"] < LEAST_SCORE:
+        advice = estimate["feedback"]["warning"] or " ".join(estimate["feedback"]["suggestions"])
+        raise InvalidInput(
+            "The password is too easy to guess.", {"password": f"is too easy to guess. {advice}".strip()}
         )
 
 

@@ -13,7 +13,7 @@ from sqlalchemy import Connection, Engine, delete, select
 
 from .. import clock
 from ..store.faults import Fault, classify
-from ..store.models import ChargerEvent, Command, Inbox, MeterValue, StatusChange, Tag
+from ..store.models import ChargerEvent, Command, Inbox, LogIn, MeterValue, StatusChange, Tag
 from .inbox import UNREADABLE
 
 if TYPE_CHECKING:
@@ -48,6 +48,8 @@ RULES = (
     Rule("RETAIN_STATUS_HISTORY_DAYS", StatusChange, "received_at"),
     Rule("RETAIN_EVENTS_DAYS", ChargerEvent, "received_at"),
     Rule("RETAIN_COMMANDS_DAYS", Command, "created_at"),
+    # By then its source is no longer known, and its refresh token has long expired.
+    Rule("RETAIN_LOG_INS_DAYS", LogIn, "refreshed_at"),
 )
 
 

@@ -61,6 +61,13 @@ class Charger(Base):
     #: Calls that the system makes by itself (configuration, triggers) may be sent to it.
     automatic_calls: Mapped[bool] = mapped_column(Boolean, server_default=true())
 
+    #: It is let in without a password although CHARGER_AUTH=password.
+    allow_without_password: Mapped[bool] = mapped_column(Boolean, server_default=false())
+    #: An operator has shut it out for the time being.
+    blocked: Mapped[bool] = mapped_column(Boolean, server_default=false())
+    #: An operator has removed it: nobody knows it any more, but its sessions stay.
+    removed_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+
     # Inventory, from BootNotification.
     vendor: Mapped[str | None] = mapped_column(String(255))
     model: Mapped[str | None] = mapped_column(String(255))
@@ -388,6 +395,28 @@ class User(Base):
     password_hash: Mapped[str] = mapped_column(String(255))
     active: Mapped[bool] = mapped_column(Boolean, server_default=true())
     created_at: Mapped[datetime] = mapped_column(UtcDateTime)
+
+
+class LogIn(Base):
+    """From a password to the end of the last refresh token that came of it; see services/log_ins.py."""
+
+    __tablename__ = "log_ins"
+
+    id: Mapped[int] = mapped_column(BigId, primary_key=True)
+    #: What every token of this log-in names, and the one refresh token that is valid.
+    log_in_key: Mapped[str] = mapped_column(ExactString(36), unique=True)
+    user_id: Mapped[int] = mapped_column(ForeignKey("users.id"))
+    refresh_key: Mapped[str] = mapped_column(ExactString(36))
+    #: Where it came from.
+    address: Mapped[str] = mapped_column(String(64))
+    created_at: Mapped[datetime] = mapped_column(UtcDateTime)
+    refreshed_at: Mapped[datetime] = mapped_column(UtcDateTime)
+    ended_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+
+    __table_args__ = (
+        Index("ix_log_ins_user_id_created_at", "user_id", "created_at"),
+        Index("ix_log_ins_refreshed_at", "refreshed_at"),
+    )
 
 
 class Watch(Base):

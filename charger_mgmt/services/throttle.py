@@ -1,0 +1,96 @@
+"""How often one may guess a password. The limits hit who guesses, not whose password it is.
+
+    one source, one account    10 a minute
+    one source, all accounts   60 a minute
+    one account, all sources   100 in ten minutes; then only sources that the account has logged in from before
+    a known device             10 a minute, and none of the others
+
+A device is known by the token that a log-in from it has got (`deviceToken`). In this process's memory.
+"""
+
+from __future__ import annotations
+
+from collections import OrderedDict, deque
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Final, NamedTuple
+
+from .. import clock
+from ..errors import ChargerManagementError
+
+
+class TooManyAttempts(ChargerManagementError):
+    """Too many attempts; `retry_after` is in seconds."""
+
+    def __init__(self, message: str, retry_after: int) -> None:
+        super().__init__(message)
+        self.retry_after = retry_after
+
+
+class Limit(NamedTuple):
+    """So many attempts within so many seconds."""
+
+    attempts: int
+    window: float
+
+
+OF_A_PAIR: Final = Limit(10, 60.0)
+OF_A_DEVICE: Final = Limit(10, 60.0)
+OF_A_SOURCE: Final = Limit(60, 60.0)
+OF_AN_ACCOUNT: Final = Limit(100, 600.0)
+
+_Key = tuple[str, ...]
+
+
+@dataclass
+class LoginThrottle:
+    """Counts attempts. One counts when it begins, so that parallel guesses do not slip through."""
+
+    monotonic: Callable[[], float] = clock.monotonic
+    most_keys: int = 10_000
+    _seen: OrderedDict[_Key, deque[float]] = field(default_factory=OrderedDict)
+
+    def begin(self, username: str, source: str, device: str | None, is_known: Callable[[], bool]) -> None:
+        """Count one attempt. Raises TooManyAttempts when a limit is reached.
+
+        `device` names a device that the account has logged in from; `is_known` tells whether it has from this
+        source, and is asked only when that decides.
+        """
+        if device is not None:
+            self._count({("device", device): OF_A_DEVICE})
+            return
+        self._count({("pair", username, source): OF_A_PAIR, ("source", source): OF_A_SOURCE})
+        account = ("account", username)
+        if self._wait(account, OF_AN_ACCOUNT) and is_known():
+            return
+        self._count({account: OF_AN_ACCOUNT})
+
+    def succeeded(self, username: str, source: str, device: str | None) -> None:
+        """It was no guess: what was counted for it is forgotten."""
+        if device is not None:
+            self._seen.pop(("device", device), None)
+            return
+        self._seen.pop(("pair", username, source), None)
+        for key in (("source", source), ("account", username)):
+            if times := self._seen.get(key):
+                times.pop()
+
+    def _count(self, limits: dict[_Key, Limit]) -> None:
+        wait = max(self._wait(key, limit) for key, limit in limits.items())
+        if wait:
+            raise TooManyAttempts("Too many failed logins; wait before the next one.", wait)
+        now = self.monotonic()
+        for key in limits:
+            self._seen.setdefault(key, deque()).append(now)
+            self._seen.move_to_end(key)
+        while len(self._seen) > self.most_keys:
+            self._seen.popitem(last=False)
+
+    def _wait(self, key: _Key, limit: Limit) -> int:
+        """Seconds until the next attempt; 0: now."""
+        times, now = self._seen.get(key), self.monotonic()
+        if times is None:
+            return 0
+        while times and times[0] <= now - limit.window:
+            times.popleft()
+        return max(1, round(times[0] + limit.window - now)) if len(times) >= limit.attempts else 0
