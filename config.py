@@ -114,6 +114,21 @@ def load(environ: Mapping[str, str] | None = None) -> dict[str, Any]:
         "MAX_MESSAGE_BYTES": read.whole("MAX_MESSAGE_BYTES", 1 << 20, least=1024),
         #: Chargers that may be on their way in at once; the others are asked to come back. 0: no limit.
         "ADMISSIONS_AT_ONCE": read.whole("ADMISSIONS_AT_ONCE", 200, least=0),
+        #: Whether a charger must have a password ("password") or may go without ("optional").
+        "CHARGER_AUTH": read.choice(
+            "CHARGER_AUTH", "password" if production else "optional", ("optional", "password")
+        ),
+        #: Web pages that may open chargers' sockets, by their origin.
+        "CHARGER_ORIGINS": tuple(read.text("CHARGER_ORIGINS", "").replace(",", " ").split()),
+        #: Sockets without a password of one source, and identities that nobody knows from one in an hour. 0: no limit.
+        "ANONYMOUS_SOCKETS_PER_SOURCE": read.whole(
+            "ANONYMOUS_SOCKETS_PER_SOURCE", 500 if production else 0, least=0
+        ),
+        "NEW_CHARGERS_PER_SOURCE": read.whole("NEW_CHARGERS_PER_SOURCE", 50 if production else 5000, least=0),
+        #: What a charger that nobody has approved may store in an hour. 0: no limit.
+        "UNAPPROVED_BYTES_PER_HOUR": read.whole("UNAPPROVED_BYTES_PER_HOUR", 1 << 20, least=0),
+        #: How long a socket of somebody who is not known yet may say nothing.
+        "FIRST_MESSAGE_SECONDS": read.number("FIRST_MESSAGE_SECONDS", 30.0, least=0.1),
         "AUTOMATIC_CALLS": read.flag("AUTOMATIC_CALLS", True),
         #: How long after the boot answer the first automatic call goes out.
         "FOLLOW_UP_DELAY": read.number("FOLLOW_UP_DELAY", 1.0, least=0.0),

@@ -201,6 +201,7 @@ def post_worker_init(worker) -> None:
             own.listeners.append(self)
 
     ggevent.StreamServer = Listener
+    own.places.total = worker.cfg.worker_connections
     worker.timeout_ctx = lambda: own.waiting.within(keepalive)
     gateway.shut_down_on_sigterm(worker.wsgi)
     # A terminal sends Ctrl-C to master and worker alike; the master's word (SIGQUIT) is enough.

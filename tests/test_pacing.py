@@ -52,7 +52,7 @@ def test_without_a_limit_it_is_never_full():
 @pytest.mark.settings(ADMISSIONS_AT_ONCE=1)
 def test_a_charger_that_comes_while_too_many_enter_is_asked_to_come_back(app, charger):
     connections = app.extensions["gateway"].connections
-    with connections.pacing.entering(), pytest.raises(HandshakeRefused) as refused:
+    with connections._pacing.entering(), pytest.raises(HandshakeRefused) as refused:
         charger.dials_in()
     assert refused.value.status == 503
     assert int(refused.value.headers["Retry-After"]) > 0

@@ -15,7 +15,7 @@ from ..ocpp import identities
 from ..services import chargers, connectors, oddities
 from . import shapes
 from .central import central, operator
-from .parsing import Fields, body, period, query, whole_id
+from .parsing import Fields, body, optional_body, period, query, whole_id
 from .replies import page, read_cursor, reply
 
 blueprint = Blueprint("chargers", __name__, url_prefix="/chargers")
@@ -71,6 +71,24 @@ def change_charger(charger_id: str) -> Response:
     with body() as given:
         changes = _changes(given)
     return reply(shapes.charger_details(chargers.change(central(), db.engine, charger_id, changes)))
+
+
+@blueprint.delete("/<charger_id>")
+def remove_charger(charger_id: str) -> Response:
+    """Its sessions stay."""
+    with query():
+        pass
+    chargers.remove(central(), db.engine, charger_id, requested_by=operator())
+    return Response(status=204)
+
+
+@blueprint.post("/<charger_id>/disconnect")
+def disconnect_charger(charger_id: str) -> Response:
+    """It dials anew."""
+    with optional_body():
+        pass
+    chargers.disconnect(central(), db.engine, charger_id, requested_by=operator())
+    return Response(status=204)
 
 
 @blueprint.get("/<charger_id>/status-history")
@@ -180,7 +198,11 @@ def _changes(given: Fields) -> dict[str, Any]:
         ("allowMissingSubprotocol", "allow_missing_subprotocol"),
         ("automaticCalls", "automatic_calls"),
         ("strict", "strict"),
+        ("blocked", "blocked"),
+        ("allowWithoutPassword", "allow_without_password"),
     ):
         if given.has(name):
             changes[column] = given.flag(name)
+    if given.has("boundDialect"):
+        changes["bound_dialect"] = given.choice("boundDialect", ("ocpp1.6", "flat"), null=True)
     return changes

@@ -105,6 +105,7 @@ def _listed(given: Fields, identity: str | None) -> Response:
         status=given.choice("status", (IN_PROGRESS, COMPLETED, INTERRUPTED), default=None),
         connector_id=given.whole("connectorId", default=None),
         id_tag=given.text("idTag", default=None),
+        unapproved=given.flag("unapproved", default=False),
     )
     limit = given.whole("limit", default=100, least=1, most=1000)
     before = _start_key(given.text("cursor", default=None, longest=1000))

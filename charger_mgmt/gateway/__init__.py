@@ -18,8 +18,10 @@ from .admission import FLAT, Admission, Admitted
 from .connection import Connections
 from .follow_ups import FollowUps
 from .pacing import Pacing
+from .places import Places
 from .requests import Waiting
 from .shutdown import shut_down_on_sigterm, shutdown
+from .sources import Sources
 
 __all__ = ["Gateway", "register", "shut_down_on_sigterm", "shutdown"]
 
@@ -38,6 +40,7 @@ class Gateway:
     connections: Connections
     follow_ups: FollowUps
     keepalive: KeepAlive
+    places: Places
     #: What the server accepts connections with; closed first when the process ends.
     listeners: list[Any] = field(default_factory=list)
     #: Connections between two requests.
@@ -49,12 +52,13 @@ def register(app: Flask) -> None:
     central = app.extensions["central_system"]
     settings = app.config
     keepalive = KeepAlive(settings["WEBSOCKET_PING_INTERVAL"], settings["HEARTBEAT_TIMEOUT"])
-    pacing = Pacing(settings["ADMISSIONS_AT_ONCE"])
-    app.extensions["gateway"] = Gateway(
-        Admission(central.engine, central.committer, settings, pacing),
-        Connections(central, pacing),
+    pacing, sources, places = Pacing(settings["ADMISSIONS_AT_ONCE"]), Sources(settings), Places()
+    gateway = app.extensions["gateway"] = Gateway(
+        Admission(central.engine, central.committer, settings, pacing, sources, places),
+        Connections(central, pacing, sources, places),
         FollowUps(central),
         keepalive,
+        places,
     )
     app.config["SOCK_SERVER_OPTIONS"] = {
         "keepalive": keepalive,
@@ -66,6 +70,7 @@ def register(app: Flask) -> None:
     app.register_blueprint(blueprint)
     central.on_start.append(liveness.start)
     central.on_start.append(lambda _: keepalive.start())
+    central.on_start.append(lambda _: places.start(gateway.waiting))
     central.on_start.append(lambda _: Garbage(keepalive).start())
 
 
@@ -89,10 +94,9 @@ def charger_socket(socket: ChargerSocket) -> None:
     gateway: Gateway = current_app.extensions["gateway"]
     try:
         if admitted.dialect == FLAT:
-            flat.serve(central, gateway, socket, admitted.identity)
+            flat.serve(central, gateway, socket, admitted)
         else:
-            assert admitted.identity is not None
-            connection.serve(central, gateway.connections, gateway.follow_ups, socket, admitted.identity)
+            connection.serve(central, gateway.connections, gateway.follow_ups, socket, admitted)
     except Exception:
         log.exception("charger %s at %s: the socket's route failed", admitted.identity, socket.peer)
         socket.drop("internal error")

@@ -9,10 +9,10 @@ from __future__ import annotations
 
 import binascii
 from base64 import b64decode
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
-from urllib.parse import unquote_to_bytes
+from urllib.parse import unquote_to_bytes, urlsplit
 
 ENDPOINT = "/ocpp"
 #: environ key: the last segment of the path as bytes, b"" when there is none.
@@ -82,6 +82,17 @@ def has_usable_key(environ: Mapping[str, Any]) -> bool:
     try:
         return len(b64decode(environ.get("HTTP_SEC_WEBSOCKET_KEY", "").strip(), validate=True)) == 16
     except (binascii.Error, ValueError):
+        return False
+
+
+def is_from_here(environ: Mapping[str, Any], allowed: Collection[str]) -> bool:
+    """Whether no web page of somebody else's asks: browsers name theirs in Origin, chargers' libraries at most us."""
+    origin = environ.get("HTTP_ORIGIN")
+    if origin is None or origin in allowed:
+        return True
+    try:
+        return urlsplit(origin).netloc.lower() == environ.get("HTTP_HOST", "").lower() != ""
+    except ValueError:
         return False
 
 

@@ -1,7 +1,7 @@
 """Who gets a socket: everything is decided before the upgrade (OCPP-J sections 3.2 and 6.2).
 
-After the 101 there is no way back to HTTP. The order: are we open, is it a WebSocket, is the identity known,
-are the credentials right, is there a common subprotocol.
+After the 101 there is no way back to HTTP. The order: are we open, is it a WebSocket, is there room, is the identity
+known, are the credentials right, may it come in, is there a common subprotocol.
 """
 
 from __future__ import annotations
@@ -24,6 +24,8 @@ from ..store.connections import reading, writing
 from . import addresses
 from .addresses import Credentials
 from .pacing import Pacing, retry_after
+from .places import Places
+from .sources import Sources
 
 log = logging.getLogger(__name__)
 
@@ -35,15 +37,23 @@ _LOOKUPS = 4
 _PATIENCE = 10.0
 #: Seconds that a newcomer waits for room before it is asked to come back.
 _ROOM_PATIENCE = 3.0
+#: Seconds after which a source with too many sockets may ask again.
+_LATER = 30
 
 
 @dataclass(frozen=True, slots=True)
 class Admitted:
-    """A socket may be opened. For a flat one `identity` is the charger whose password it was opened with."""
+    """A socket may be opened. For a flat one `identity` is the charger whose password it was opened with.
+
+    `proven`: the password was given, and `password_hash` is what it made. `known`: proven, or accepted before.
+    """
 
     dialect: str
     identity: str | None
     subprotocol: str | None = None
+    proven: bool = False
+    known: bool = False
+    password_hash: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,17 +72,35 @@ class Refused:
         ).encode()
 
 
+class _NotNow(Exception):
+    """Too many wrong passwords came from there; `seconds` until the next one is looked at."""
+
+    def __init__(self, seconds: int) -> None:
+        super().__init__(seconds)
+        self.seconds = seconds
+
+
 class Admission:
     """Decides about upgrade requests. `stopping`: this process is about to end."""
 
     def __init__(
-        self, engine: Engine, committer: Committer, settings: Mapping[str, Any], pacing: Pacing
+        self,
+        engine: Engine,
+        committer: Committer,
+        settings: Mapping[str, Any],
+        pacing: Pacing,
+        sources: Sources,
+        places: Places,
     ) -> None:
         # On SQLite a transaction of this engine would take the write lock, and this one only reads.
         self._engine = engine.execution_options(sqlite_begin="BEGIN")
         self._committer = committer
         self._pacing = pacing
+        self._sources = sources
+        self._places = places
         self._closed = settings["CHARGER_ONBOARDING"] == "closed"
+        self._needs_password = settings["CHARGER_AUTH"] == "password"
+        self._origins = settings["CHARGER_ORIGINS"]
         self._turns = BoundedSemaphore(_LOOKUPS)
         self.stopping = False
 
@@ -80,6 +108,36 @@ class Admission:
         """What becomes of a request for /ocpp. Never raises for what a client can do."""
         if self.stopping:
             return _away("The server is restarting.")
+        if (refused := self._form(environ)) is not None:
+            return refused
+        if not self._committer.available:
+            return _away("The database is away.")
+        address = environ.get("REMOTE_ADDR", "")
+        identity = environ.get(addresses.SEGMENT, b"").decode(errors="replace")
+        if seconds := self._sources.penalty(identity, address):
+            return _too_many(seconds, "Too many frames that said nothing came from here.")
+        if not self._places.has_room(known=True):
+            return _away("Every place is taken.")
+        if not self._pacing.waits_for_room(_ROOM_PATIENCE):
+            return _away("Too many chargers are dialing in at once.")
+        try:
+            with self._pacing.entering():
+                decision = self._decide(environ, address)
+        except DatabaseAway:
+            return _away("The database is away.")
+        except _NotNow as wait:
+            log.warning("%s: too many wrong passwords from there", address)
+            return _too_many(wait.seconds, "Too many wrong passwords came from here.")
+        if isinstance(decision, Admitted) and not decision.proven:
+            if self._sources.is_full(address):
+                log.warning("%s: refused, it has ANONYMOUS_SOCKETS_PER_SOURCE sockets already", address)
+                return _too_many(_LATER, "Too many sockets without a password are open from here.")
+            if not self._places.has_room(known=decision.known):
+                return _away("The places for chargers that are not known yet are taken.")
+        return decision
+
+    def _form(self, environ: Mapping[str, Any]) -> Refused | None:
+        """What is wrong with the request, whoever it is from; None: nothing."""
         if not addresses.is_upgrade(environ) or environ.get("HTTP_SEC_WEBSOCKET_VERSION") != "13":
             return Refused(
                 426,
@@ -93,28 +151,11 @@ class Admission:
             return _bad("An upgrade request has no body.")
         if environ.get("gunicorn.socket") is None:
             return Refused(501, "Not Implemented", "WebSockets are served by gunicorn's gevent worker only.")
-        if not self._committer.available:
-            return _away("The database is away.")
-        if seconds := self._pacing.penalty(self._who(environ)):
+        if not addresses.is_from_here(environ, self._origins):
             return Refused(
-                429,
-                "Too Many Requests",
-                "Too many frames that said nothing came from here.",
-                {"Retry-After": str(seconds)},
+                403, "Forbidden", "A web page may not open a charger's socket (see CHARGER_ORIGINS)."
             )
-        if not self._pacing.waits_for_room(_ROOM_PATIENCE):
-            return _away("Too many chargers are dialing in at once.")
-        try:
-            with self._pacing.entering():
-                return self._decide(environ)
-        except DatabaseAway:
-            return _away("The database is away.")
-
-    @staticmethod
-    def _who(environ: Mapping[str, Any]) -> str:
-        """Who would be kept out: the identity in the path, or where a flat socket comes from."""
-        identity = environ.get(addresses.SEGMENT, b"").decode(errors="replace")
-        return identity or environ.get("REMOTE_ADDR", "")
+        return None
 
     def find(self, identity: str) -> Row[Any] | None:
         """The charger's row. Raises DatabaseAway."""
@@ -128,7 +169,7 @@ class Admission:
         finally:
             self._turns.release()
 
-    def _decide(self, environ: Mapping[str, Any]) -> Admitted | Refused:
+    def _decide(self, environ: Mapping[str, Any], address: str) -> Admitted | Refused:
         offered = addresses.subprotocols(environ)
         given = addresses.credentials(environ)
         try:
@@ -136,53 +177,105 @@ class Admission:
         except UnicodeDecodeError:
             return _bad("The identity in the path is not UTF-8.")
         if identity:
-            return self._ocpp_j(identity, offered, given)
+            return self._ocpp_j(identity, offered, given, address)
         if OCPP16 in offered:
             if given is None:
                 return _bad("The path must end with the charger's identity: /ocpp/<identity>.")
-            return self._ocpp_j(given.user, offered, given)
+            return self._ocpp_j(given.user, offered, given, address)
         if offered:
             return _no_subprotocol()
         row = self.find(given.user) if given is not None else None
         if given is not None and row is not None and row.allow_missing_subprotocol:
-            return self._ocpp_j(given.user, offered, given)
+            return self._ocpp_j(given.user, offered, given, address)
         if "HTTP_AUTHORIZATION" in environ and given is None:
             return _unauthorized()
         if row is None or given is None or not row.password_hash:
             return Admitted(FLAT, None)
-        return Admitted(FLAT, row.identity) if self._may_enter(row, given) else _unauthorized()
+        if (used := self._proven(row, given, address)) is None:
+            return _unauthorized()
+        if shut_out(row):
+            return _forbidden()
+        return Admitted(FLAT, row.identity, proven=True, known=True, password_hash=used)
 
-    def _may_enter(self, row: Row[Any], given: Credentials | None) -> bool:
-        """Whether the credentials are the charger's; the user is the identity (whitepaper A00.FR.204).
+    def _proven(self, row: Row[Any], given: Credentials | None, address: str) -> str | None:
+        """The hash that the credentials made; None: they are not the charger's. Raises _NotNow.
 
-        A key whose answer was lost is settled by what the charger uses.
+        The user is the identity (whitepaper A00.FR.204). A key whose answer was lost is settled by what the
+        charger uses.
         """
+        if given is None or given.user != row.identity:
+            return None
+        if seconds := self._sources.guess_wait(row.identity, address):
+            raise _NotNow(seconds)
         pending = row.pending_password_hashes
-        if not row.password_hash and not pending:
-            return True
-        used = None
-        if given is not None and given.user == row.identity:
-            used = charger_passwords.proven(row.password_hash, pending, given.password)
-        if used is not None and pending:
+        used = charger_passwords.proven(row.password_hash, pending, given.password)
+        if used is None:
+            self._sources.guessed(address)
+            return None
+        self._sources.proved(row.identity, address)
+        if pending:
             left = charger_passwords.settled(row.password_hash, pending, used)
             with writing(self._engine) as conn:
                 chargers.settle_password(conn, row.id, pending, used, left)
-        return used is not None or not row.password_hash
+        return used
 
-    def _ocpp_j(self, identity: str, offered: list[str], given: Credentials | None) -> Admitted | Refused:
+    def _ocpp_j(
+        self, identity: str, offered: list[str], given: Credentials | None, address: str
+    ) -> Admitted | Refused:
         if (wrong := identities.problem(identity)) is not None:
             return _bad(f"The identity {wrong}.")
         row = self.find(identity)
-        if row is None and self._closed:
-            return Refused(404, "Not Found", "No charger by this identity is known here.")
-        if row is not None and not self._may_enter(row, given):
-            log.warning("charger %s: refused, wrong or missing credentials", identity)
-            return _unauthorized()
-        if OCPP16 in offered:
-            return Admitted(OCPP16, identity, OCPP16)
-        if not offered and row is not None and row.allow_missing_subprotocol:
-            return Admitted(OCPP16, identity)
-        return _no_subprotocol()
+        used = None
+        if row is None:
+            if self._closed:
+                return Refused(404, "Not Found", "No charger by this identity is known here.")
+            if self._needs_password:
+                return self._without_password(identity)
+        else:
+            if row.password_hash or row.pending_password_hashes:
+                used = self._proven(row, given, address)
+            if used is None and row.password_hash:
+                log.warning("charger %s: refused, wrong or missing credentials", identity)
+                return _unauthorized()
+            if shut_out(row):
+                log.info("charger %s: refused, the operator has shut it out", identity)
+                return _forbidden()
+            if used is None and self._needs_password:
+                if not row.allow_without_password:
+                    return self._without_password(identity)
+                log.warning("charger %s: let in without a password, by allowWithoutPassword", identity)
+            if used is None and row.bound_dialect == FLAT:
+                log.warning("charger %s: refused, it is bound to the flat dialect", identity)
+                return Refused(403, "Forbidden", "This charger speaks the flat dialect (see boundDialect).")
+        missing = not offered and row is not None and row.allow_missing_subprotocol
+        if OCPP16 not in offered and not missing:
+            return _no_subprotocol()
+        if row is None and (seconds := self._sources.new_charger_wait(address)):
+            log.warning(
+                "%s: refused, too many new chargers (NEW_CHARGERS_PER_SOURCE) came from there", address
+            )
+            return _too_many(seconds, "Too many chargers that nobody knows came from here.")
+        return Admitted(
+            OCPP16,
+            identity,
+            None if missing else OCPP16,
+            proven=used is not None,
+            known=used is not None or (row is not None and row.registration == "Accepted"),
+            password_hash=used or (row.password_hash if row is not None else None),
+        )
+
+    @staticmethod
+    def _without_password(identity: str) -> Refused:
+        log.warning(
+            "charger %s: refused, it has no password here: set one (PATCH /api/chargers/…), or allowWithoutPassword",
+            identity,
+        )
+        return _unauthorized()
+
+
+def shut_out(row: Any) -> bool:
+    """An operator has refused or blocked the charger."""
+    return bool(row.blocked) or row.approved is False
 
 
 def _bad(detail: str) -> Refused:
@@ -200,6 +293,14 @@ def _unauthorized() -> Refused:
         "This charger needs HTTP Basic credentials; the user name is its identity.",
         {"WWW-Authenticate": 'Basic realm="chargers"'},
     )
+
+
+def _forbidden() -> Refused:
+    return Refused(403, "Forbidden", "This charger is not let in.")
+
+
+def _too_many(seconds: int, detail: str) -> Refused:
+    return Refused(429, "Too Many Requests", detail, {"Retry-After": str(seconds)})
 
 
 def _away(detail: str) -> Refused:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from datetime import datetime
+from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
 import gevent
@@ -16,13 +17,16 @@ from ..live import frames
 from ..live.session import Session
 from ..live.socket import ChargerSocket
 from ..ocpp.conversation import CallReceived
+from ..services.boot import ACCEPTED, registration
 from ..services.committer import ProcessingFailed
 from ..services.connections import put_right_ours
 from ..services.inbound import ChargerMessage
 from . import dispatch
-from .admission import OCPP16
+from .admission import OCPP16, Admitted, shut_out
 from .follow_ups import FollowUps
 from .pacing import Pacing
+from .places import Place, Places
+from .sources import Sources
 
 if TYPE_CHECKING:
     from ..central_system import CentralSystem
@@ -31,6 +35,7 @@ log = logging.getLogger(__name__)
 
 #: Seconds until a departure is noted again when the database was too busy for it.
 _NOTE_AGAIN = 5.0
+OVER_QUOTA = "more than an unapproved charger may store"
 #: Departures noted at a time after an outage: they share commits.
 _NOTES_AT_ONCE = 100
 
@@ -38,9 +43,11 @@ _NOTES_AT_ONCE = 100
 class Connections:
     """Tells the database which sockets of this process open and close."""
 
-    def __init__(self, central: CentralSystem, pacing: Pacing) -> None:
+    def __init__(self, central: CentralSystem, pacing: Pacing, sources: Sources, places: Places) -> None:
         self._central = central
-        self.pacing = pacing
+        self._pacing = pacing
+        self.sources = sources
+        self.places = places
         #: Departures that the database did not take: charger id → message. The newest is enough.
         self._unnoted: dict[int, ChargerMessage] = {}
         central.committer.on_return.append(self._put_right)
@@ -56,7 +63,7 @@ class Connections:
             "Connect", 0, identity, payload, "", None, clock.now(), flat=dialect != OCPP16
         )
         try:
-            with self.pacing.entering():
+            with self._pacing.entering():
                 return self._central.committer.submit(message).payload
         except ProcessingFailed as error:
             raise DatabaseAway(str(error)) from None
@@ -108,13 +115,45 @@ def serve(
     connections: Connections,
     follow_ups: FollowUps,
     socket: ChargerSocket,
-    identity: str,
+    admitted: Admitted,
 ) -> None:
     """Serve an OCPP-J charger until its socket ends. Never raises."""
+    identity = admitted.identity
+    assert identity is not None
+    sources = connections.sources
+    place = connections.places.take(known=admitted.known)
+    if not admitted.proven:
+        sources.opened(socket.address)
+    try:
+        _serve(central, connections, follow_ups, socket, identity, admitted, place)
+    finally:
+        place.leave()
+        if not admitted.proven:
+            sources.closed(socket.address)
+        if socket.offended:
+            sources.penalise(identity, socket.address)
 
+
+def _serve(
+    central: CentralSystem,
+    connections: Connections,
+    follow_ups: FollowUps,
+    socket: ChargerSocket,
+    identity: str,
+    admitted: Admitted,
+    place: Place,
+) -> None:
     def handle(session: Session, call: CallReceived) -> None:
+        if not session.admitted and not connections.sources.takes_unapproved(identity, len(call.text)):
+            over_quota(central, session.charger_id, identity)
+            session.close(frames.POLICY_VIOLATION, OVER_QUOTA)
+            session.answer(call, None, lambda: None)
+            return
+
         def deliver(answer: dispatch.Answer) -> None:
             def then() -> None:
+                if session.registration == dispatch.ACCEPTED:
+                    place.is_known_now()
                 follow_ups.schedule(session, call.action, answer.follow_ups)
 
             session.answer(call, answer.text, then)
@@ -133,25 +172,50 @@ def serve(
         registration=opened["registration"],
         automatic_calls=opened["automatic_calls"],
         strict=opened["strict"],
+        admitted=registration(opened["approved"], central.settings["CHARGER_ONBOARDING"]) == ACCEPTED,
+        proven=admitted.proven,
         timeouts_before_drop=central.settings["CALL_TIMEOUTS_BEFORE_DROP"],
         socket=socket,
         last_seen=central.last_seen,
         handle=handle,
     )
+    if shut_out(SimpleNamespace(**opened)) or opened["password_hash"] != admitted.password_hash:
+        # The operator has taken it away while the charger was on its way in.
+        connections.closed(identity, session.charger_id, session.generation, "it may not come in any more")
+        session.close(frames.POLICY_VIOLATION, "this charger may not come in any more")
+        return
     log.info("charger %s: connected from %s, generation %d", identity, socket.peer, session.generation)
     central.registry.hold(session)
+    silent = None
     try:
         replaced = central.registry.add(session)
         if replaced is not None:
             log.info("charger %s: generation %d is replaced", identity, replaced.generation)
-            replaced.close(frames.NORMAL, "a newer connection of this charger has taken over")
+            # Not a normal end, after which some chargers do not come back: it may be the real one that is replaced.
+            replaced.close(frames.SERVICE_RESTART, "a newer connection of this charger has taken over")
+        if session.registration is None and not session.proven:
+            wait = central.settings["FIRST_MESSAGE_SECONDS"]
+            silent = gevent.spawn_later(wait, _ends_if_silent, session)
         session.serve()
     finally:
+        if silent is not None:
+            silent.kill(block=False)
         central.registry.remove(session)
         central.registry.release(session)
-        if socket.offended:
-            connections.pacing.penalise(identity)
         log.info("charger %s: generation %d ended: %s", identity, session.generation, socket.why_closed)
         if central.registry.get(identity) is None:
             central.last_seen.forget(session.charger_id)
         connections.closed(identity, session.charger_id, session.generation, socket.why_closed)
+
+
+def _ends_if_silent(session: Session) -> None:
+    if not session.has_spoken:
+        session.close(frames.POLICY_VIOLATION, "nothing was said that could be taken")
+
+
+def over_quota(central: CentralSystem, charger_id: int, identity: str) -> None:
+    """An unapproved charger has stored all that it may: the operator finds it in its events."""
+    log.warning("charger %s: closed, it may not store more before it is approved", identity)
+    payload = {"reason": OVER_QUOTA, "limit": central.settings["UNAPPROVED_BYTES_PER_HOUR"]}
+    message = ChargerMessage("QuotaExceeded", charger_id, identity, payload, "", None, clock.now())
+    central.committer.begin(message, lambda _: None)

@@ -30,7 +30,7 @@ ACCEPTED = "Accepted"
 PENDING = "Pending"
 
 _ASK_FOR_BOOT = FollowUp(
-    "TriggerMessage", {"requestedMessage": "BootNotification"}, "a session came before any boot"
+    "TriggerMessage", {"requestedMessage": "BootNotification"}, "it spoke before any boot"
 )
 
 
@@ -65,12 +65,17 @@ def _begin(
         if violation is not None:
             log.info("charger %s: %s refused: %s", session.identity, action[:64], violation.description)
             session.socket.wasted()
-            reply = Answer(session.conversation.error(call, violation.code, violation.description))
+            follow_ups = _asks_for_boot(session) if violation.code == errors.SECURITY_ERROR else ()
+            reply = Answer(
+                session.conversation.error(call, violation.code, violation.description), follow_ups
+            )
         elif action in FROM_MEMORY:
+            session.has_spoken = True
             reply = Answer(session.conversation.result(call, FROM_MEMORY[action]()))
             if checked.oddities:  # the answer does not wait for their record
                 central.committer.begin(_message(central, session, call, checked), lambda _: None)
         else:
+            session.has_spoken = True
             message = _message(central, session, call, checked)
             central.committer.begin(message, lambda ticket: done(_stored(central, session, call, ticket)))
             return
@@ -106,10 +111,23 @@ def _violation(session: Session, action: str, checked: schemas.Checked) -> schem
 
 
 def _may_speak(session: Session, action: str) -> bool:
-    """Section 4.2 and errata 3.10, except that a message that carries money is always taken."""
+    """Section 4.2 and errata 3.10, except that a message that carries money is always taken.
+
+    What a charger says that was never accepted but may come in is taken, too, unless it is held to the letter.
+    """
     if session.registration == ACCEPTED or action == "BootNotification" or action in NEVER_REFUSED:
         return True
+    if session.registration is None and session.admitted and not session.strict:
+        return action != "Heartbeat"  # moved here without a boot, for which it is asked
     return session.registration == PENDING and action in session.triggered
+
+
+def _asks_for_boot(session: Session) -> tuple[FollowUp, ...]:
+    """A charger that speaks before any boot is asked for one, once."""
+    if session.registration is not None or session.boot_asked or not session.admitted:
+        return ()
+    session.boot_asked = True
+    return (_ASK_FOR_BOOT,)
 
 
 def _message(
@@ -124,6 +142,8 @@ def _message(
         str(call.id),
         clock.now(),
         checked.oddities + call.oddities,
+        unapproved=not session.admitted,
+        proven=session.proven,
         behind=central.settings["CLOCKS_BELIEVED_FOR"],
     )
 
@@ -132,11 +152,7 @@ def _stored(central: CentralSystem, session: Session, call: CallReceived, ticket
     """The answer to a message that has been stored, or could not be."""
     try:
         reply = STORED[call.action](central, session, ticket.take())
-        follow_ups = reply.follow_ups
-        if session.registration is None and not session.boot_asked:
-            # Only a message that carries money gets this far before any boot.
-            session.boot_asked = True
-            follow_ups = (*follow_ups, _ASK_FOR_BOOT)
+        follow_ups = (*reply.follow_ups, *_asks_for_boot(session))
         return Answer(session.conversation.result(call, reply.payload), follow_ups)
     except Exception as error:
         return _failed(session, call, error)

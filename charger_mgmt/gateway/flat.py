@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from math import inf
 from typing import TYPE_CHECKING, Any
 
+import gevent
+
 from .. import clock
 from ..beside import LONG, beside, long_ones
 from ..errors import DatabaseAway
@@ -15,11 +17,13 @@ from ..live.session import MALFORMED_LIMIT
 from ..live.socket import ChargerSocket, SocketClosed
 from ..ocpp import errors, flat, timestamps
 from ..ocpp.flat import FlatError, FlatMessage
+from ..services.boot import ACCEPTED, registration
 from ..services.committer import ProcessingFailed
 from ..services.inbound import ChargerMessage
-from .admission import FLAT, OCPP16, Admission
-from .connection import Connections
+from .admission import FLAT, OCPP16, Admission, Admitted, shut_out
+from .connection import OVER_QUOTA, Connections, over_quota
 from .pacing import paced
+from .places import Place
 
 if TYPE_CHECKING:
     from ..central_system import CentralSystem
@@ -47,10 +51,19 @@ class _Speaker:
     generation: int
     registration: str | None
     checked_at: float
+    #: The operator, or the onboarding, lets the charger in.
+    admitted: bool
+
+
+def _may_speak(speaker: _Speaker, action: str) -> bool:
+    if action in (_BOOT, *_MONEY) or speaker.registration == ACCEPTED:
+        return True
+    # Moved here without a boot; what it says is taken.
+    return speaker.registration is None and speaker.admitted and action != "Heartbeat"
 
 
 class FlatSession:
-    """One flat socket. `authenticated_as`: the charger with whose password it was opened."""
+    """One flat socket. `admitted` names the charger with whose password it was opened."""
 
     def __init__(
         self,
@@ -58,13 +71,15 @@ class FlatSession:
         admission: Admission,
         connections: Connections,
         socket: Any,
-        authenticated_as: str | None,
+        admitted: Admitted,
+        place: Place | None = None,
     ) -> None:
         self.socket = socket
+        self._place = place
         self._central = central
         self._admission = admission
         self._connections = connections
-        self._authenticated_as = authenticated_as
+        self._authenticated_as = admitted.identity
         self._speakers: dict[str, _Speaker] = {}
         self._malformed = 0
 
@@ -83,6 +98,7 @@ class FlatSession:
             pass
         finally:
             for identity, speaker in self._speakers.items():
+                self._central.registry.falls_silent(identity, self)
                 if self._central.registry.get(identity) is None:
                     self._central.last_seen.forget(speaker.charger_id)
                 self._connections.closed(
@@ -106,6 +122,10 @@ class FlatSession:
         except _Refused as refused:
             log.info("flat socket %s: %s refused: %s", self.socket.peer, message.message_type, refused)
             self.socket.wasted()
+            if message.message_type in _MONEY:
+                self._keep_refused(message, text, str(refused))
+            if self._is_nobodys and self._central.settings["CHARGER_ONBOARDING"] == "closed":
+                self.close(frames.POLICY_VIOLATION, "no charger that is known here")
             return self._error(message, errors.SECURITY_ERROR, str(refused))
         except DatabaseAway:
             self.drop("the database is away")
@@ -122,12 +142,45 @@ class FlatSession:
     def drop(self, why: str = "dropped by us") -> None:
         self.socket.drop(why)
 
+    def leave(self, identity: str, code: int, reason: str) -> None:
+        """Speak for this charger no longer; the socket ends when it spoke for no other."""
+        speaker = self._speakers.get(identity)
+        if speaker is None:
+            return
+        speaker.checked_at = -inf
+        if len(self._speakers) == 1:
+            self.close(code, reason)
+
+    @property
+    def _is_nobodys(self) -> bool:
+        return not self._speakers and self._authenticated_as is None
+
+    def ends_if_silent(self) -> None:
+        if self._is_nobodys:
+            self.close(frames.POLICY_VIOLATION, "nothing was said that could be taken")
+
+    def _keep_refused(self, message: FlatMessage, text: str, reason: str) -> None:
+        """A transaction message that this socket may not send is kept, for the operator to judge, if its charger is known."""
+        row = self._admission.find(message.identity)
+        if row is None or not self._connections.sources.takes_unapproved(message.identity, len(text)):
+            return
+        payload = {"action": message.message_type, "reason": reason, "text": text}
+        self._central.committer.submit(
+            ChargerMessage("Refused", row.id, message.identity, payload, text, None, clock.now(), flat=True)
+        )
+
     def _handle(self, message: FlatMessage, text: str) -> dict[str, Any]:
         speaker = self._speaker(message)
         action = message.message_type
         self._central.last_seen.touch(speaker.charger_id)
-        if action not in (_BOOT, *_MONEY) and speaker.registration != "Accepted":
+        if not _may_speak(speaker, action):
             raise _Refused("the BootNotification has not been accepted; send it first")
+        if not speaker.admitted and not self._connections.sources.takes_unapproved(
+            message.identity, len(text)
+        ):
+            over_quota(self._central, speaker.charger_id, message.identity)
+            self.close(frames.POLICY_VIOLATION, OVER_QUOTA)
+            raise _Refused(OVER_QUOTA)
         received_at = clock.now()
         if action == "Heartbeat":
             return {"currentTime": timestamps.format(received_at)}
@@ -142,11 +195,16 @@ class FlatSession:
                 received_at,
                 message.oddities,
                 flat=True,
+                unapproved=not speaker.admitted,
+                proven=self._authenticated_as == message.identity,
                 behind=self._central.settings["CLOCKS_BELIEVED_FOR"],
             )
         ).payload
         if action == _BOOT:
             speaker.registration = answer["status"]
+            speaker.admitted = answer["status"] == ACCEPTED
+            if speaker.admitted and self._place is not None:
+                self._place.is_known_now()
             answer = paced(answer, self._central.committer.since_return)
         return answer
 
@@ -167,23 +225,45 @@ class FlatSession:
             if len(self._speakers) >= MOST_CHARGERS:
                 raise _Refused(f"one socket speaks for at most {MOST_CHARGERS} chargers")
             opened = self._connections.opened(identity, FLAT, self.socket.address)
-            speaker = _Speaker(opened["charger_id"], opened["generation"], opened["registration"], now)
+            onboarding = self._central.settings["CHARGER_ONBOARDING"]
+            speaker = _Speaker(
+                opened["charger_id"],
+                opened["generation"],
+                opened["registration"],
+                now,
+                registration(opened["approved"], onboarding) == ACCEPTED,
+            )
             self._speakers[identity] = speaker
+            if speaker.registration == ACCEPTED and self._place is not None:
+                self._place.is_known_now()
         elif not trusted:
             speaker.checked_at = now
+        self._central.registry.speaks(identity, self)
         return speaker
 
     def _check_right(self, message: FlatMessage) -> None:
         row = self._admission.find(message.identity)
+        settings = self._central.settings
+        proven = self._authenticated_as == message.identity
         if row is None:
-            if self._central.settings["CHARGER_ONBOARDING"] == "closed":
+            if settings["CHARGER_ONBOARDING"] == "closed":
                 raise _Refused("no charger by this identity is known here")
-            if message.message_type not in (_BOOT, *_MONEY):
+            if settings["CHARGER_AUTH"] == "password":
+                raise _Refused("this charger has no password here")
+            if message.message_type == "Heartbeat":
                 raise _Refused("this charger is not known yet; send a BootNotification first")
-        elif row.dialect == OCPP16:
-            raise _Refused("this charger speaks OCPP-J, at /ocpp/<identity>")
-        elif row.password_hash and self._authenticated_as != message.identity:
+            if self._connections.sources.new_charger_wait(self.socket.address):
+                raise _Refused("too many chargers that nobody knows came from here")
+        elif shut_out(row):
+            raise _Refused("this charger is not let in")
+        elif proven:
+            return
+        elif row.password_hash:
             raise _Refused("this charger has a password; open the socket with it")
+        elif settings["CHARGER_AUTH"] == "password" and not row.allow_without_password:
+            raise _Refused("this charger has no password here")
+        elif row.bound_dialect == OCPP16 or self._central.registry.get(message.identity) is not None:
+            raise _Refused("this charger speaks OCPP-J, at /ocpp/<identity>")
 
     def _count_malformed(self) -> None:
         self._malformed += 1
@@ -195,15 +275,22 @@ class FlatSession:
         return flat.encode(flat.error_body(code, text, message_type=message.message_type))
 
 
-def serve(
-    central: CentralSystem, gateway: Gateway, socket: ChargerSocket, authenticated_as: str | None
-) -> None:
+def serve(central: CentralSystem, gateway: Gateway, socket: ChargerSocket, admitted: Admitted) -> None:
     """Serve a flat socket until it ends."""
-    session = FlatSession(central, gateway.admission, gateway.connections, socket, authenticated_as)
+    sources = gateway.connections.sources
+    place = gateway.places.take(known=admitted.known)
+    session = FlatSession(central, gateway.admission, gateway.connections, socket, admitted, place)
     central.registry.hold(session)
+    if not admitted.proven:
+        sources.opened(socket.address)
+    silent = gevent.spawn_later(central.settings["FIRST_MESSAGE_SECONDS"], session.ends_if_silent)
     try:
         session.serve()
     finally:
+        silent.kill(block=False)
+        place.leave()
         central.registry.release(session)
+        if not admitted.proven:
+            sources.closed(socket.address)
         if socket.offended:
-            gateway.connections.pacing.penalise(socket.address)
+            sources.penalise("", socket.address)

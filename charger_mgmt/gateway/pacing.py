@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import math
 import random
-from collections import OrderedDict, deque
+from collections import deque
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -20,9 +19,6 @@ RECOVERY = 600.0
 SHORTEST = 0.5
 #: A charger that was turned away may knock again after so many seconds, at random.
 SOONEST, LATEST = 1, 10
-#: Seconds for which one who sent too much that said nothing is kept out.
-PENALTY = 20.0
-_MOST_PENALTIES = 10_000
 
 
 class Pacing:
@@ -37,9 +33,6 @@ class Pacing:
         self._entering = 0
         #: Newcomers that wait for room, at most as many again.
         self._line: deque[Event] = deque()
-        #: Who was closed for what he sent, and until when he may not come back (monotonic seconds): an identity, or the
-        #: address of a flat socket.
-        self._penalties: OrderedDict[str, float] = OrderedDict()
 
     @property
     def is_full(self) -> bool:
@@ -59,21 +52,6 @@ class Pacing:
                 return False
             first = 0
         return True
-
-    def penalise(self, who: str) -> None:
-        """Keep somebody out for a while."""
-        self._penalties.pop(who, None)
-        self._penalties[who] = monotonic() + PENALTY
-        if len(self._penalties) > _MOST_PENALTIES:
-            self._penalties.popitem(last=False)
-
-    def penalty(self, who: str) -> int:
-        """The seconds for which somebody is still kept out; 0: he may come in."""
-        left = self._penalties.get(who, 0.0) - monotonic()
-        if left > 0:
-            return math.ceil(left)
-        self._penalties.pop(who, None)
-        return 0
 
     @contextmanager
     def entering(self) -> Iterator[None]:

@@ -6,6 +6,7 @@ more to read. `Waiting.within` stands around each wait for a request (see gunico
 
 from __future__ import annotations
 
+from itertools import islice
 from types import TracebackType
 from typing import Any
 from weakref import WeakKeyDictionary
@@ -31,12 +32,24 @@ class Waiting:
     """The connections that wait for a request; their greenlets by what they have asked."""
 
     def __init__(self) -> None:
-        self._greenlets: set[Any] = set()
+        #: Those that wait, the oldest first, and since when (monotonic seconds).
+        self._greenlets: dict[Any, float] = {}
         self._connections: WeakKeyDictionary[Any, _Connection] = WeakKeyDictionary()
 
     def within(self, seconds: float) -> _Wait:
         """Around the wait, which is over in silence after so many seconds."""
         return _Wait(self, seconds)
+
+    def __len__(self) -> int:
+        return len(self._greenlets)
+
+    def end_oldest(self, count: int, patience: float) -> int:
+        """End so many waits, the oldest first, of those that have lasted longer than `patience` (seconds); how many."""
+        until = monotonic() - patience
+        oldest = [greenlet for greenlet, since in islice(self._greenlets.items(), count) if since < until]
+        for greenlet in oldest:
+            greenlet.kill(StopIteration, block=False)
+        return len(oldest)
 
     def end(self) -> None:
         """End the waits: gunicorn takes StopIteration for a client that says no more."""
@@ -66,13 +79,13 @@ class _Wait:
                 raise StopIteration
             if seconds := connection.bucket.take(1, monotonic()):
                 gevent.sleep(seconds)
-        self._waiting._greenlets.add(self._greenlet)
+        self._waiting._greenlets[self._greenlet] = monotonic()
         self._timeout = gevent.Timeout.start_new(self._seconds)
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> bool:
-        self._waiting._greenlets.discard(self._greenlet)
+        self._waiting._greenlets.pop(self._greenlet, None)
         self._timeout.close()
         if error is None:
             fairness.turnstile.wait()

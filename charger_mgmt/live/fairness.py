@@ -73,6 +73,11 @@ class Bucket:
         self._rate, self._most = rate, most
         self._tokens, self._at = most, monotonic()
 
+    def wait(self, now: float) -> float:
+        """The seconds until a whole token is there; 0: one is."""
+        tokens = min(self._most, self._tokens + (now - self._at) * self._rate)
+        return (1 - tokens) / self._rate if tokens < 1 else 0.0
+
     def take(self, count: float, now: float) -> float:
         """Take tokens; the seconds to wait for those that are missing (0: none are)."""
         tokens = min(self._most, self._tokens + (now - self._at) * self._rate) - count

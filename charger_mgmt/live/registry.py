@@ -17,12 +17,20 @@ class Held(Protocol):
     def drop(self, why: str = ...) -> None: ...
 
 
+class Flat(Protocol):
+    """A flat socket, which may speak for several chargers."""
+
+    def leave(self, identity: str, code: int, reason: str) -> None: ...
+
+
 class Registry:
     """Identity → the session that owns it; the newest generation does."""
 
     def __init__(self) -> None:
         self._sessions: dict[str, Session] = {}
         self._held: set[Held] = set()
+        #: The flat chargers that have spoken, and on which socket last.
+        self._flat: dict[str, Flat] = {}
 
     def add(self, session: Session) -> Session | None:
         """Register a session; return the one that must be closed, if the identity had another.
@@ -48,6 +56,25 @@ class Registry:
     def all(self) -> list[Session]:
         """Every OCPP-J session that owns its identity, as of now."""
         return list(self._sessions.values())
+
+    def speaks(self, identity: str, session: Flat) -> None:
+        """A flat socket speaks for this charger."""
+        self._flat[identity] = session
+
+    def falls_silent(self, identity: str, session: Flat) -> None:
+        """It does so no longer; a newer socket of the charger's stays."""
+        if self._flat.get(identity) is session:
+            del self._flat[identity]
+
+    def end(self, identity: str, code: int, reason: str) -> bool:
+        """End the charger's socket, in either dialect, with this close frame; False: there is none here."""
+        session = self._sessions.get(identity)
+        if session is not None:
+            session.close(code, reason)
+        flat = self._flat.get(identity)
+        if flat is not None:
+            flat.leave(identity, code, reason)
+        return session is not None or flat is not None
 
     def hold(self, session: Held) -> None:
         """Keep any session with an open socket (flat and replaced ones too) until `release`."""

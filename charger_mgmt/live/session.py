@@ -98,6 +98,8 @@ class Session:
         handle: Handle,
         automatic_calls: bool = True,
         strict: bool = False,
+        admitted: bool = True,
+        proven: bool = False,
         timeouts_before_drop: int = 3,
     ) -> None:
         self.identity = identity
@@ -107,6 +109,12 @@ class Session:
         self.automatic_calls = automatic_calls
         #: Its messages are held to the letter of the specification.
         self.strict = strict
+        #: The operator, or the onboarding, lets the charger in: what it stores is not kept apart.
+        self.admitted = admitted
+        #: The socket was opened with the charger's password.
+        self.proven = proven
+        #: A message of the charger's has been taken.
+        self.has_spoken = False
         self.socket = socket
         #: When the socket was opened (monotonic seconds): a charger that says nothing is silent since then.
         self.connected_at = clock.monotonic()

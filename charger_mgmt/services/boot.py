@@ -50,9 +50,9 @@ def boot(
     known = {
         row.id: row
         for row in conn.execute(
-            select(_C.id, _C.approved, _C.box_since, *(_C[column] for column in _BOX)).where(
-                _C.id.in_(bulk.distinct(m.charger_id for m in messages))
-            )
+            select(
+                _C.id, _C.approved, _C.bound_dialect, _C.box_since, *(_C[column] for column in _BOX)
+            ).where(_C.id.in_(bulk.distinct(m.charger_id for m in messages)))
         )
     }
     rows: dict[int, dict[str, Any]] = {}
@@ -67,6 +67,7 @@ def boot(
             "registration": status,
             "booted_at": message.received_at,
             "number_of_connectors": None,
+            "bound_dialect": _bound(message, status, before.bound_dialect if before else None),
             "box_since": message.received_at if before and _is_another_box(before, inventory) else since,
             **inventory,
         }
@@ -86,6 +87,17 @@ def boot(
         booted=True,
     )
     return replies
+
+
+def _bound(message: ChargerMessage, status: str, bound: str | None) -> str | None:
+    """The dialect that the charger is held to from now on.
+
+    The first boot that is accepted says it, later only one on a socket with the charger's password: whoever else
+    boots under its name must not lock it out of its own.
+    """
+    if status == ACCEPTED and (bound is None or message.proven):
+        return "flat" if message.flat else "ocpp1.6"
+    return bound
 
 
 def _is_another_box(before: Any, inventory: Mapping[str, str | None]) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -11,11 +12,15 @@ from sqlalchemy import Connection, Engine, Row
 from sqlalchemy.exc import IntegrityError
 
 from .. import clock
-from ..errors import ChargerManagementError, Conflict, InvalidInput
-from ..store import chargers
+from ..errors import ChargerManagementError, ChargerOffline, Conflict, InvalidInput
+from ..live.frames import POLICY_VIOLATION, SERVICE_RESTART
+from ..store import chargers, transactions_history
 from ..store.connections import reading, writing
 from ..store.pages import Page
 from . import charger_passwords, commands
+from .connections import AS_NEW
+
+log = logging.getLogger(__name__)
 
 #: Rows that are read in one go.
 _PORTION = 500
@@ -69,9 +74,14 @@ def create(engine: Engine, identity: str, changes: Mapping[str, Any]) -> Details
     Raises Conflict when the identity is taken, InvalidInput as `change` does.
     """
     values = {"approved": True} | _columns(changes)
+    now = clock.now()
     try:
         with writing(engine) as conn:
-            chargers.add(conn, identity, clock.now(), **values)
+            before = chargers.by_identity(conn, identity, lock=True, removed=True)
+            if before is not None and before.removed_at is not None:
+                chargers.change(conn, before.id, **AS_NEW | values | {"created_at": now})
+            else:
+                chargers.add(conn, identity, now, **values)
     except IntegrityError:
         raise Conflict(f"Charger {identity} exists already.") from None
     return details(engine, identity)
@@ -80,29 +90,76 @@ def create(engine: Engine, identity: str, changes: Mapping[str, Any]) -> Details
 def change(central: commands.Central, engine: Engine, identity: str, changes: Mapping[str, Any]) -> Details:
     """Change the named columns; `password` (text or None) is stored as its hash.
 
-    A charger that was Pending and is approved is asked for a new BootNotification at once, so that it
-    need not wait for its own retry. Raises NotFound, InvalidInput.
+    What takes access away (a new password, blocked, approved: false, another dialect) ends the charger's socket at
+    once, and admission knows. A charger that was Pending and is approved is asked for a new BootNotification at
+    once, so that it need not wait for its own retry. Raises NotFound, InvalidInput.
     """
     values = _columns(changes)
     with writing(engine) as conn:
         charger = commands.find_charger(conn, identity, lock=True)
         if values:
             chargers.change(conn, charger.id, **values)
+        if values.get("approved"):
+            transactions_history.approve(conn, charger.id)
     session = central.registry.get(identity)
     if session is not None:
         for name in values.keys() & {"automatic_calls", "strict"}:
             setattr(session, name, values[name])
+        if "approved" in values:
+            session.admitted = bool(values["approved"])
+    if (why := _shut_out(values)) is not None:
+        central.registry.end(identity, POLICY_VIOLATION, why)
     after = details(engine, identity)
     if values.get("approved") and session is not None and after.charger.registration == "Pending":
         _ask_for_boot(central, after.charger)
     return after
 
 
+def _shut_out(values: Mapping[str, Any]) -> str | None:
+    """Why a socket that is open may not stay so; None: it may."""
+    if values.get("blocked"):
+        return "the operator has blocked this charger"
+    if values.get("approved") is False:
+        return "the operator has refused this charger"
+    if values.get("password_hash"):
+        return "the password of this charger has changed"
+    if values.get("bound_dialect"):
+        return "the operator has set the dialect of this charger"
+    return None
+
+
 def approve(engine: Engine, identity: str) -> None:
-    """Let a charger in at its next BootNotification. Raises NotFound."""
+    """Let a charger in at its next BootNotification; what it has stored so far is history. Raises NotFound."""
     with writing(engine) as conn:
         charger = commands.find_charger(conn, identity)
         chargers.change(conn, charger.id, approved=True)
+        transactions_history.approve(conn, charger.id)
+
+
+def disconnect(central: commands.Central, engine: Engine, identity: str, *, requested_by: str) -> None:
+    """End the charger's socket, so that it dials anew. Raises NotFound, ChargerOffline."""
+    with reading(engine) as conn:
+        commands.find_charger(conn, identity)
+    if not central.registry.end(identity, SERVICE_RESTART, "the operator asks for a new connection"):
+        raise ChargerOffline(f"Charger {identity} is not connected.")
+    log.info("charger %s: disconnected by %s", identity, requested_by)
+
+
+def remove(central: commands.Central, engine: Engine, identity: str, *, requested_by: str) -> None:
+    """Remove a charger: nobody knows it any more, its sessions stay.
+
+    Should it dial in again, it is a new one. Raises NotFound, Conflict while it has a session that is open.
+    """
+    with writing(engine) as conn:
+        charger = commands.find_charger(conn, identity, lock=True)
+        if still_open := chargers.open_transactions(conn, charger.id):
+            raise Conflict(
+                f"Charger {identity} has open sessions ({', '.join(str(row.id) for row in still_open[:5])}): end or"
+                " close them first."
+            )
+        chargers.remove(conn, charger.id, clock.now())
+    central.registry.end(identity, POLICY_VIOLATION, "the operator has removed this charger")
+    log.info("charger %s: removed by %s", identity, requested_by)
 
 
 def status_history(engine: Engine, identity: str, **filters: Any) -> Sequence[Row[Any]]:

@@ -191,9 +191,9 @@ def dispatch(central: Central, command: Queued, wait: float) -> CommandOutcome:
         return CommandOutcome(command.identity, command.command_id, state)
 
 
-def find_charger(conn: Connection, identity: str, *, lock: bool = False) -> Row[Any]:
-    """The charger's row. Raises NotFound."""
-    charger = chargers.by_identity(conn, identity, lock=lock)
+def find_charger(conn: Connection, identity: str, *, lock: bool = False, removed: bool = False) -> Row[Any]:
+    """The charger's row, also of one that was `removed` if that is asked for. Raises NotFound."""
+    charger = chargers.by_identity(conn, identity, lock=lock, removed=removed)
     if charger is None:
         raise NotFound(f"There is no charger {identity!r}.")
     return charger

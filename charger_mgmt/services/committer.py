@@ -57,8 +57,10 @@ BATCH_SERVICES: dict[str, BatchService] = {
     "DiagnosticsStatusNotification": notices.diagnostics_status,
     "Heartbeat": notices.nothing,
     "LogStatusNotification": notices.event,
+    "QuotaExceeded": notices.event,
     "SecurityEventNotification": notices.event,
     "SignedFirmwareStatusNotification": notices.event,
+    "Refused": inbox.keep_refused,
     "Disconnect": connections.disconnect,
 }
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
+from typing import Any
 
 from sqlalchemy import Connection, select, update
 
@@ -19,6 +20,20 @@ from . import events
 from .inbound import ChargerMessage, Reply, Settings
 
 _C = Charger.__table__.c
+#: What an operator, or the charger itself, has said of a charger before it was removed, unsaid.
+AS_NEW: dict[str, Any] = {
+    "removed_at": None,
+    "approved": None,
+    "blocked": False,
+    "registration": None,
+    "bound_dialect": None,
+    "password_hash": None,
+    "pending_password_hashes": None,
+    "allow_without_password": False,
+    "allow_missing_subprotocol": False,
+    "strict": False,
+    "automatic_calls": True,
+}
 #: Of connections whose process ended without a word.
 _LEFT_BEHIND = "the server's process ended"
 
@@ -29,11 +44,14 @@ def connect(
     """Give each connection its generation; create the charger where it is new.
 
     The payload of each message: {"dialect", "process_id", "address"}. The reply's: {"charger_id", "generation",
-    "registration", "approved", "automatic_calls", "strict", "dialect"}. The messages' own charger_id is not
-    looked at: it may not exist yet.
+    "registration", "approved", "blocked", "password_hash", "automatic_calls", "strict", "dialect"}. The messages'
+    own charger_id is not looked at: it may not exist yet. A charger that was removed begins anew.
     """
     identities = bulk.distinct(message.identity for message in messages)
     rows = _lock(conn, identities)
+    if removed := [row.id for row in rows.values() if row.removed_at is not None]:
+        conn.execute(update(Charger.__table__).where(_C.id.in_(removed)).values(AS_NEW | {"created_at": now}))
+        rows |= _lock(conn, identities)
     missing = [identity for identity in identities if identity not in rows]
     if missing:
         bulk.insert_new(
@@ -64,6 +82,8 @@ def connect(
                     "generation": generation,
                     "registration": row.registration,
                     "approved": row.approved,
+                    "blocked": bool(row.blocked),
+                    "password_hash": row.password_hash,
                     "automatic_calls": bool(row.automatic_calls),
                     "strict": bool(row.strict),
                     "dialect": dialect,
@@ -154,7 +174,18 @@ def _has_gone(conn: Connection, charger_id: int, generation: int, at: datetime, 
 
 def _lock(conn: Connection, identities: list[str]) -> dict:
     rows = conn.execute(
-        select(_C.id, _C.identity, _C.generation, _C.registration, _C.approved, _C.automatic_calls, _C.strict)
+        select(
+            _C.id,
+            _C.identity,
+            _C.generation,
+            _C.registration,
+            _C.approved,
+            _C.blocked,
+            _C.password_hash,
+            _C.automatic_calls,
+            _C.strict,
+            _C.removed_at,
+        )
         .where(_C.identity.in_(identities))
         .order_by(_C.id)
         .with_for_update()

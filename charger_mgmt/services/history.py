@@ -28,7 +28,7 @@ def listed(
     """Sessions, newest effective start first. Raises NotFound for an unknown charger."""
     with reading(engine) as conn:
         if identity is not None:
-            filters = replace(filters, charger_id=find_charger(conn, identity).id)
+            filters = replace(filters, charger_id=find_charger(conn, identity, removed=True).id)
         return transactions_history.listed(conn, filters, before=before, limit=limit)
 
 

@@ -15,13 +15,14 @@ from ..ocpp.actions import NEVER_REFUSED
 from ..ocpp.oddities import LOSSY
 from ..store import bulk, transactions
 from ..store.models import Inbox, Transaction
-from .inbound import ChargerMessage, Reply
+from .inbound import ChargerMessage, Reply, Settings
 
 POISON = "poison"
 ORPHAN_STOP = "orphan-stop"
 UNREADABLE = "unreadable"
 CONFLICTING_STOP = "conflicting-stop"
-KINDS = (POISON, ORPHAN_STOP, CONFLICTING_STOP, UNREADABLE)
+NOT_ADMITTED = "not-admitted"
+KINDS = (POISON, ORPHAN_STOP, CONFLICTING_STOP, UNREADABLE, NOT_ADMITTED)
 
 
 def keep_orphans(conn: Connection, messages: Sequence[ChargerMessage]) -> None:
@@ -42,6 +43,22 @@ def keep_conflicting(conn: Connection, messages: Sequence[tuple[ChargerMessage, 
         row = _row(message, CONFLICTING_STOP, reason, transaction_id)
         rows.setdefault(row["message_key"], row)
     bulk.insert_new(conn, Inbox.__table__, list(rows.values()))
+
+
+def keep_refused(
+    conn: Connection, messages: Sequence[ChargerMessage], now: datetime, settings: Settings
+) -> list[Reply]:
+    """Keep transaction messages of a known charger on a socket that may not speak for it.
+
+    The payload of each is {"action", "reason", "text"}. Nobody can tell whether it is the charger: an operator may.
+    """
+    rows: dict[bytes, dict[str, Any]] = {}
+    for message in messages:
+        row = _row(message, NOT_ADMITTED, message.payload["reason"], None)
+        row["action"] = message.payload["action"]
+        rows.setdefault(row["message_key"], row)
+    bulk.insert_new(conn, Inbox.__table__, list(rows.values()))
+    return [Reply({}) for _ in messages]
 
 
 def keep_unreadable(conn: Connection, messages: Iterable[tuple[ChargerMessage, int | None]]) -> None:
@@ -87,6 +104,7 @@ def _minimal_session(conn: Connection, message: ChargerMessage) -> int:
                 "start_received_at": message.received_at,
                 "effective_start": message.received_at,
                 "flags": rules.join_flags({rules.POISON, rules.NO_METER_START}),
+                "unapproved": message.unapproved,
             }
         ],
     )

@@ -98,7 +98,7 @@ def start(
         if known is not None:
             return _started_before(known)
         connector_id = connector_id or _only_connector(conn, charger)
-        if charger.dialect == "flat":
+        if is_flat(central, charger):
             check_registration(charger, START)
             judged = _judge(conn, central, charger, connector_id, id_tag)
             return _start_flat(conn, charger, session_id, connector_id, id_tag, judged)
@@ -160,7 +160,7 @@ def _judge(
         leaving = sum(
             authorisation.tag_key(row.id_tag or "") == key and counts_as_active(row)
             for row in store.open_sessions(conn, [charger.id]).get(charger.id, ())
-            if connector_id is not None and row.connector_id == connector_id and charger.dialect != "flat"
+            if connector_id is not None and row.connector_id == connector_id and not is_flat(central, charger)
         )
         active = count_active(conn, [tag]).get(key, 0) - leaving
         status = authorisation.judge(tag, now, at=charger.id, unknown=status, active=active).status
@@ -181,8 +181,8 @@ def end(central: Central, engine: Engine, name: str, *, force: bool = False, req
         row = _find(conn, name)
         if row.status == COMPLETED or (force and row.status == INTERRUPTED):
             return Progress(row.identity, row.session_id, row.id, row.status, repeated=True)
-        charger = find_charger(conn, row.identity)
-        flat = charger.dialect == "flat"
+        charger = find_charger(conn, row.identity, removed=True)
+        flat = is_flat(central, charger)
         command = None
         if force:
             transactions.interrupt_by_operator(
@@ -216,7 +216,7 @@ def close(engine: Engine, name: str, reason: str, *, requested_by: str) -> Progr
         if row.status == COMPLETED:
             raise Conflict(f"Transaction {row.id} is Completed: its charger has reported the end.")
         repeated = row.status == INTERRUPTED
-        charger = find_charger(conn, row.identity)
+        charger = find_charger(conn, row.identity, removed=True)
         transactions.interrupt_by_operator(
             conn,
             row.id,
@@ -226,6 +226,13 @@ def close(engine: Engine, name: str, reason: str, *, requested_by: str) -> Progr
             reason=reason,
         )
     return Progress(row.identity, row.session_id, row.id, INTERRUPTED, repeated=repeated)
+
+
+def is_flat(central: Central, charger: Row[Any]) -> bool:
+    """The charger speaks the flat dialect: what it was bound to counts, not what somebody dialled under its name."""
+    if central.registry.get(charger.identity) is not None:
+        return False
+    return (charger.bound_dialect or charger.dialect) == "flat"
 
 
 def _only_connector(conn: Connection, charger: Row[Any]) -> int | None:

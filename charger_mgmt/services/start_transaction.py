@@ -316,6 +316,7 @@ def _row(s: _Start) -> dict[str, Any]:
         "meter_start_mwh": rules.milliwatt_hours(s.meter_start),
         "reservation_id": reservation if reservation is not None and abs(reservation) < 2**63 else None,
         "flags": rules.join_flags(s.flags),
+        "unapproved": s.message.unapproved,
     }
 
 

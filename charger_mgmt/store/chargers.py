@@ -6,13 +6,34 @@ from collections.abc import Iterable, Sequence
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Row, Select, func, insert, literal, or_, select, update
+from sqlalchemy import (
+    ColumnElement,
+    Connection,
+    Row,
+    Select,
+    delete,
+    func,
+    insert,
+    literal,
+    or_,
+    select,
+    update,
+)
 
 from ..domain.status import FAULTED
 from ..domain.transactions import IN_PROGRESS
 from . import pages
 from .base import UtcDateTime
-from .models import Charger, ChargerEvent, Connector, Inbox, MeterValue, StatusChange, Transaction
+from .models import (
+    Charger,
+    ChargerEvent,
+    ChargerOddity,
+    Connector,
+    Inbox,
+    MeterValue,
+    StatusChange,
+    Transaction,
+)
 from .pages import Page
 
 _C = Charger.__table__.c
@@ -29,6 +50,7 @@ LISTED: tuple[Any, ...] = (
     _C.registration,
     _C.approved,
     _C.dialect,
+    _C.blocked,
     _C.last_seen_at,
     _C.vendor,
     _C.model,
@@ -56,7 +78,7 @@ def listed(
     limit: int | None = None,
 ) -> Sequence[Row[Any]]:
     """Rows of LISTED by identity (byte order); `q` is a part of a name, whatever its case."""
-    query = select(*LISTED).order_by(_C.identity)
+    query = select(*LISTED).where(_C.removed_at.is_(None)).order_by(_C.identity)
     if status is not None:
         query = query.where(_C.status == status)
     if has_fault is not None:
@@ -72,9 +94,16 @@ def listed(
     return conn.execute(query).all()
 
 
-def by_identity(conn: Connection, identity: str, *, lock: bool = False) -> Row[Any] | None:
-    """The whole row, password hash included; `lock` keeps others from changing it until the commit."""
+def by_identity(
+    conn: Connection, identity: str, *, lock: bool = False, removed: bool = False
+) -> Row[Any] | None:
+    """The whole row, password hash included; `lock` keeps others from changing it until the commit.
+
+    None for a charger that an operator has removed, unless `removed` ones are asked for, too.
+    """
     query = select(Charger.__table__).where(_C.identity == identity)
+    if not removed:
+        query = query.where(_C.removed_at.is_(None))
     row = conn.execute(query.with_for_update() if lock else query).first()
     # MariaDB's comparison ignores blanks at the end.
     return row if row is not None and row.identity == identity else None
@@ -86,6 +115,23 @@ def add(conn: Connection, identity: str, now: datetime, **values: Any) -> None:
 
 def change(conn: Connection, charger_id: int, **values: Any) -> None:
     conn.execute(update(Charger.__table__).where(_C.id == charger_id).values(**values))
+
+
+def remove(conn: Connection, charger_id: int, now: datetime) -> None:
+    """The charger is gone: what it is and may is forgotten, what it did is kept."""
+    for table in (Connector.__table__, ChargerOddity.__table__):
+        conn.execute(delete(table).where(table.c.charger_id == charger_id))
+    change(
+        conn,
+        charger_id,
+        removed_at=now,
+        connected=False,
+        password_hash=None,
+        pending_password_hashes=None,
+        status="Unavailable",
+        reported_status="Unavailable",
+        has_fault=False,
+    )
 
 
 def settle_password(conn: Connection, charger_id: int, pending: str, used: str, left: str | None) -> None:

@@ -40,8 +40,10 @@ class Charger(Base):
 
     id: Mapped[int] = mapped_column(BigId, primary_key=True)
     identity: Mapped[str] = mapped_column(ExactString(128), unique=True)
-    #: "ocpp1.6" or "flat"; empty until the charger first spoke.
+    #: "ocpp1.6" or "flat": what its newest connection speaks; empty until there was one.
     dialect: Mapped[str | None] = mapped_column(String(16))
+    #: What its first accepted boot spoke, or an operator said: without its password it is not heard in the other.
+    bound_dialect: Mapped[str | None] = mapped_column(String(16))
     created_at: Mapped[datetime] = mapped_column(UtcDateTime)
 
     # Onboarding. `approved` is the operator's word (None: none yet); `registration` is what the last
@@ -248,6 +250,8 @@ class Transaction(Base):
     stop_id_tag: Mapped[str | None] = mapped_column(String(255))
     reservation_id: Mapped[int | None] = mapped_column(BigInteger)
     #: Whatever looked odd, space-separated; see domain/transactions.py.
+    #: It came from a charger that had not been approved: it is in no history until the charger is.
+    unapproved: Mapped[bool] = mapped_column(Boolean, server_default=false())
     flags: Mapped[str] = mapped_column(String(255), server_default="")
     #: When an Interrupted session was taken to be over; samples from later say that it was not.
     interrupted_at: Mapped[datetime | None] = mapped_column(UtcDateTime)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from sqlalchemy import Connection, Row, Select, and_, func, or_, select
+from sqlalchemy import Connection, Row, Select, and_, func, or_, select, update
 
 from ..domain.transactions import IN_PROGRESS
 from . import pages
@@ -37,6 +37,8 @@ class Filters:
     status: str | None = None
     connector_id: int | None = None
     id_tag: str | None = None
+    #: Those of chargers that had not been approved; else these are left out.
+    unapproved: bool = False
 
 
 def listed(
@@ -73,7 +75,7 @@ def listed(
 
 def _page(filters: Filters, before: tuple[datetime, int] | None) -> Select[Any]:
     """The sessions that match everything but `since`, in no order."""
-    query = _SESSION
+    query = _SESSION.where(_T.unapproved.is_(filters.unapproved))
     if filters.charger_id is not None:
         query = query.where(_T.charger_id == filters.charger_id)
     if filters.until is not None:
@@ -91,6 +93,15 @@ def _page(filters: Filters, before: tuple[datetime, int] | None) -> Select[Any]:
             or_(_T.effective_start < start, and_(_T.effective_start == start, _T.id < last_id)),
         )
     return query
+
+
+def approve(conn: Connection, charger_id: int) -> None:
+    """What the charger stored before it was approved is history now."""
+    conn.execute(
+        update(Transaction.__table__)
+        .where(_T.charger_id == charger_id, _T.unapproved.is_(True))
+        .values(unapproved=False)
+    )
 
 
 def by_id(conn: Connection, transaction_id: int) -> Row[Any] | None:

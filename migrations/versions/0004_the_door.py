@@ -1,4 +1,4 @@
-"""Log-ins that can be ended; chargers that are blocked, removed, or excepted from having a password.
+"""Log-ins that can be ended; chargers that are bound, blocked, removed, or excepted from having a password.
 
 Revision: 0004
 Follows: 0003
@@ -39,6 +39,11 @@ def upgrade() -> None:
         sa.Column("allow_without_password", sa.Boolean(), server_default=sa.false(), nullable=False),
     )
     op.add_column("chargers", sa.Column("removed_at", utc()))
+    op.add_column("chargers", sa.Column("bound_dialect", sa.String(16)))
+    op.execute("UPDATE chargers SET bound_dialect = dialect WHERE registration = 'Accepted'")
+    op.add_column(
+        "transactions", sa.Column("unapproved", sa.Boolean(), server_default=sa.false(), nullable=False)
+    )
     op.create_table(
         "log_ins",
         sa.Column("id", big_id(), nullable=False),
@@ -61,6 +66,8 @@ def upgrade() -> None:
 
 def downgrade() -> None:
     op.drop_table("log_ins")
+    op.drop_column("transactions", "unapproved")
+    op.drop_column("chargers", "bound_dialect")
     op.drop_column("chargers", "removed_at")
     op.drop_column("chargers", "allow_without_password")
     op.drop_column("chargers", "blocked")

@@ -242,10 +242,12 @@ def test_a_charger_is_approved_by_the_command_line(server: GunicornServer) -> No
     assert server.get("/api/chargers/AHEAD").json["approved"] is True
 
 
-def test_a_password_set_over_rest_guards_the_next_socket(server: GunicornServer, charger: Charger) -> None:
+def test_a_password_set_over_rest_ends_the_socket_and_guards_the_next(
+    server: GunicornServer, charger: Charger
+) -> None:
     server.patch(f"/api/chargers/{charger.identity}", {"password": "sixteen bytes or more"})
-    charger.calls("Heartbeat")  # the open socket stays
-    charger.closes()
+    with pytest.raises(ConnectionClosed, match="1008"):
+        charger.calls("Heartbeat")
     url = f"{server.ocpp_url}/{charger.identity}"
     with pytest.raises(InvalidStatus, match="401"), connect(url, subprotocols=["ocpp1.6"]):
         pass

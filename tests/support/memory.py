@@ -104,7 +104,7 @@ class MemoryTransport:
         socket = MemorySocket(outgoing.put)
         gevent.spawn(self._delivers, receiver, socket, outgoing)
         if decision.dialect == FLAT:
-            serving = gevent.spawn(flat.serve, central, gateway, socket, decision.identity)
+            serving = gevent.spawn(flat.serve, central, gateway, socket, decision)
         else:
             serving = gevent.spawn(
                 connection.serve,
@@ -112,7 +112,7 @@ class MemoryTransport:
                 gateway.connections,
                 gateway.follow_ups,
                 socket,
-                decision.identity,
+                decision,
             )
         self._line = (socket, serving)
 

@@ -1,0 +1,142 @@
+"""What one source, or one charger that nobody has approved, may take of the chargers' door.
+
+A source is an IPv4 address or the network of an IPv6 one (64 bits); behind a proxy of ours it is the client's
+(TRUSTED_PROXIES). All of it is in this process's memory, bounded, and forgets the oldest first.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import math
+from collections import Counter, OrderedDict
+from collections.abc import Callable, Mapping
+from typing import Any, Final, TypeVar
+
+from ..clock import monotonic
+from ..live.fairness import Bucket
+
+#: Seconds for which one who sent too much that said nothing is kept out.
+PENALTY: Final = 20.0
+#: Wrong passwords of one source at once, and a second in the long run.
+GUESSES_AT_ONCE: Final = 20.0
+GUESSES_A_SECOND: Final = 1 / 3
+_HOUR: Final = 3600.0
+_MOST: Final = 10_000
+
+K = TypeVar("K")
+V = TypeVar("V")
+
+
+class Sources:
+    """Counts by source. Where it says seconds, these are what one should wait for; 0: nothing."""
+
+    def __init__(self, settings: Mapping[str, Any]) -> None:
+        self._most_sockets = settings["ANONYMOUS_SOCKETS_PER_SOURCE"]
+        self._new_chargers = settings["NEW_CHARGERS_PER_SOURCE"]
+        self._unapproved_bytes = settings["UNAPPROVED_BYTES_PER_HOUR"]
+        self._sockets: Counter[str] = Counter()
+        self._penalties: OrderedDict[tuple[str, str], float] = OrderedDict()
+        self._guesses: OrderedDict[str, Bucket] = OrderedDict()
+        self._proved: OrderedDict[tuple[str, str], None] = OrderedDict()
+        self._new: OrderedDict[str, Bucket] = OrderedDict()
+        self._unapproved: OrderedDict[str, Bucket] = OrderedDict()
+
+    # Offenders
+
+    def penalise(self, identity: str, address: str) -> None:
+        """Keep somebody out for a while: this identity from this source ("" for a flat socket), nobody else."""
+        _kept(self._penalties, (identity, source(address)), lambda: 0.0)
+        self._penalties[identity, source(address)] = monotonic() + PENALTY
+
+    def penalty(self, identity: str, address: str) -> int:
+        """The seconds for which somebody is still kept out."""
+        key = identity, source(address)
+        left = self._penalties.get(key, 0.0) - monotonic()
+        if left > 0:
+            return math.ceil(left)
+        self._penalties.pop(key, None)
+        return 0
+
+    # Passwords
+
+    def guess_wait(self, identity: str, address: str) -> int:
+        """Seconds until this source may try a password; a charger that has proved itself from there need not wait."""
+        origin = source(address)
+        bucket = self._guesses.get(origin)
+        if bucket is None or (identity, origin) in self._proved:
+            return 0
+        return math.ceil(bucket.wait(monotonic()))
+
+    def guessed(self, address: str) -> None:
+        """A password was wrong."""
+        made = lambda: Bucket(GUESSES_A_SECOND, GUESSES_AT_ONCE)  # noqa: E731
+        _kept(self._guesses, source(address), made).take(1, monotonic())
+
+    def proved(self, identity: str, address: str) -> None:
+        """A password was right."""
+        _kept(self._proved, (identity, source(address)), lambda: None)
+
+    # Strangers
+
+    def new_charger_wait(self, address: str) -> int:
+        """Take one identity that nobody knows; the seconds to wait where too many came from there."""
+        if not self._new_chargers:
+            return 0
+        made = lambda: Bucket(self._new_chargers / _HOUR, self._new_chargers)  # noqa: E731
+        bucket = _kept(self._new, source(address), made)
+        now = monotonic()
+        if wait := bucket.wait(now):
+            return math.ceil(wait)
+        bucket.take(1, now)
+        return 0
+
+    def takes_unapproved(self, identity: str, size: int) -> bool:
+        """Whether so many bytes of a charger that nobody has approved are within its quota."""
+        if not self._unapproved_bytes:
+            return True
+        made = lambda: Bucket(self._unapproved_bytes / _HOUR, self._unapproved_bytes)  # noqa: E731
+        bucket = _kept(self._unapproved, identity, made)
+        now = monotonic()
+        if bucket.wait(now):
+            return False
+        bucket.take(size, now)
+        return True
+
+    # Sockets that prove nothing
+
+    def is_full(self, address: str) -> bool:
+        """Whether one more socket without a password is one too many of this source."""
+        return 0 < self._most_sockets <= self._sockets[source(address)]
+
+    def opened(self, address: str) -> None:
+        self._sockets[source(address)] += 1
+
+    def closed(self, address: str) -> None:
+        origin = source(address)
+        self._sockets[origin] -= 1
+        if self._sockets[origin] <= 0:
+            del self._sockets[origin]
+
+
+def source(address: str) -> str:
+    """What counts as one source."""
+    try:
+        parsed = ipaddress.ip_address(address)
+    except ValueError:
+        return address
+    if isinstance(parsed, ipaddress.IPv6Address):
+        if parsed.ipv4_mapped is not None:
+            return str(parsed.ipv4_mapped)
+        return str(ipaddress.IPv6Network((parsed, 64), strict=False))
+    return address
+
+
+def _kept(known: OrderedDict[K, V], key: K, made: Callable[[], V]) -> V:
+    """The entry of a bounded memory, made when it is not there, and its newest from now on."""
+    if key not in known:
+        known[key] = made()
+        if len(known) > _MOST:
+            known.popitem(last=False)
+    else:
+        known.move_to_end(key)
+    return known[key]
