@@ -204,5 +204,6 @@ def _changes(given: Fields) -> dict[str, Any]:
         if given.has(name):
             changes[column] = given.flag(name)
     if given.has("boundDialect"):
-        changes["bound_dialect"] = given.choice("boundDialect", ("ocpp1.6", "flat"), null=True)
+        changes["bound_dialect"] = bound = given.choice("boundDialect", ("ocpp1.6", "flat"), null=True)
+        changes["dialect_pinned"] = bound is not None
     return changes

@@ -244,8 +244,8 @@ class Admission:
                 if not row.allow_without_password:
                     return self._without_password(identity)
                 log.warning("charger %s: let in without a password, by allowWithoutPassword", identity)
-            if used is None and row.bound_dialect == FLAT:
-                log.warning("charger %s: refused, it is bound to the flat dialect", identity)
+            if used is None and row.dialect_pinned and row.bound_dialect == FLAT:
+                log.warning("charger %s: refused, an operator has bound it to the flat dialect", identity)
                 return Refused(403, "Forbidden", "This charger speaks the flat dialect (see boundDialect).")
         missing = not offered and row is not None and row.allow_missing_subprotocol
         if OCPP16 not in offered and not missing:

@@ -8,6 +8,7 @@ from math import inf
 from typing import TYPE_CHECKING, Any
 
 import gevent
+from sqlalchemy import Row
 
 from .. import clock
 from ..beside import LONG, beside, long_ones
@@ -124,8 +125,6 @@ class FlatSession:
             self.socket.wasted()
             if message.message_type in _MONEY:
                 self._keep_refused(message, text, str(refused))
-            if self._is_nobodys and self._central.settings["CHARGER_ONBOARDING"] == "closed":
-                self.close(frames.POLICY_VIOLATION, "no charger that is known here")
             return self._error(message, errors.SECURITY_ERROR, str(refused))
         except DatabaseAway:
             self.drop("the database is away")
@@ -216,13 +215,15 @@ class FlatSession:
         trusted = speaker is not None and now - speaker.checked_at < _TRUSTED_FOR
         if speaker is None or not trusted or self._central.registry.get(identity) is not None:
             try:
-                self._check_right(message)
+                row = self._check_right(message)
             except _Refused:
                 if speaker is not None:  # what was trusted is looked up again, whatever comes next
                     speaker.checked_at = -inf
                 raise
+            if speaker is not None and row is not None and not row.connected:
+                speaker = None  # somebody else who had dialled under its name has left
         if speaker is None:
-            if len(self._speakers) >= MOST_CHARGERS:
+            if identity not in self._speakers and len(self._speakers) >= MOST_CHARGERS:
                 raise _Refused(f"one socket speaks for at most {MOST_CHARGERS} chargers")
             opened = self._connections.opened(identity, FLAT, self.socket.address)
             onboarding = self._central.settings["CHARGER_ONBOARDING"]
@@ -241,7 +242,8 @@ class FlatSession:
         self._central.registry.speaks(identity, self)
         return speaker
 
-    def _check_right(self, message: FlatMessage) -> None:
+    def _check_right(self, message: FlatMessage) -> Row[Any] | None:
+        """The charger's row, None for a new one. Raises _Refused."""
         row = self._admission.find(message.identity)
         settings = self._central.settings
         proven = self._authenticated_as == message.identity
@@ -257,13 +259,14 @@ class FlatSession:
         elif shut_out(row):
             raise _Refused("this charger is not let in")
         elif proven:
-            return
+            return row
         elif row.password_hash:
             raise _Refused("this charger has a password; open the socket with it")
         elif settings["CHARGER_AUTH"] == "password" and not row.allow_without_password:
             raise _Refused("this charger has no password here")
-        elif row.bound_dialect == OCPP16 or self._central.registry.get(message.identity) is not None:
+        elif row.bound_dialect == OCPP16:
             raise _Refused("this charger speaks OCPP-J, at /ocpp/<identity>")
+        return row
 
     def _count_malformed(self) -> None:
         self._malformed += 1

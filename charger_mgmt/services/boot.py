@@ -19,6 +19,8 @@ ACCEPTED = "Accepted"
 PENDING = "Pending"
 REJECTED = "Rejected"
 
+FLAT, OCPP16 = "flat", "ocpp1.6"
+
 #: Seconds until a charger that waits for the operator's word, or was refused, may ask again.
 RETRY_INTERVAL = 60
 #: So that a charger keeps trying to deliver a transaction message through a long outage of ours.
@@ -51,7 +53,12 @@ def boot(
         row.id: row
         for row in conn.execute(
             select(
-                _C.id, _C.approved, _C.bound_dialect, _C.box_since, *(_C[column] for column in _BOX)
+                _C.id,
+                _C.approved,
+                _C.bound_dialect,
+                _C.dialect_pinned,
+                _C.box_since,
+                *(_C[column] for column in _BOX),
             ).where(_C.id.in_(bulk.distinct(m.charger_id for m in messages)))
         )
     }
@@ -67,7 +74,7 @@ def boot(
             "registration": status,
             "booted_at": message.received_at,
             "number_of_connectors": None,
-            "bound_dialect": _bound(message, status, before.bound_dialect if before else None),
+            "bound_dialect": _bound(message, status, before),
             "box_since": message.received_at if before and _is_another_box(before, inventory) else since,
             **inventory,
         }
@@ -89,15 +96,13 @@ def boot(
     return replies
 
 
-def _bound(message: ChargerMessage, status: str, bound: str | None) -> str | None:
-    """The dialect that the charger is held to from now on.
-
-    The first boot that is accepted says it, later only one on a socket with the charger's password: whoever else
-    boots under its name must not lock it out of its own.
-    """
-    if status == ACCEPTED and (bound is None or message.proven):
-        return "flat" if message.flat else "ocpp1.6"
-    return bound
+def _bound(message: ChargerMessage, status: str, before: Any) -> str | None:
+    """The dialect that the charger is held to from now on."""
+    spoken, bound = FLAT if message.flat else OCPP16, before.bound_dialect if before else None
+    if status != ACCEPTED or (before and before.dialect_pinned):
+        return bound
+    # Who moves on to OCPP-J says so by a boot; whoever boots as it on a flat socket must not take it back.
+    return spoken if bound in (None, FLAT) or message.proven else bound
 
 
 def _is_another_box(before: Any, inventory: Mapping[str, str | None]) -> bool:

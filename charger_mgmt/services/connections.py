@@ -27,6 +27,7 @@ AS_NEW: dict[str, Any] = {
     "blocked": False,
     "registration": None,
     "bound_dialect": None,
+    "dialect_pinned": False,
     "password_hash": None,
     "pending_password_hashes": None,
     "allow_without_password": False,

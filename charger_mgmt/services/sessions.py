@@ -230,7 +230,7 @@ def close(engine: Engine, name: str, reason: str, *, requested_by: str) -> Progr
 
 def is_flat(central: Central, charger: Row[Any]) -> bool:
     """The charger speaks the flat dialect: what it was bound to counts, not what somebody dialled under its name."""
-    if central.registry.get(charger.identity) is not None:
+    if charger.bound_dialect is None and central.registry.get(charger.identity) is not None:
         return False
     return (charger.bound_dialect or charger.dialect) == "flat"
 

@@ -42,8 +42,10 @@ class Charger(Base):
     identity: Mapped[str] = mapped_column(ExactString(128), unique=True)
     #: "ocpp1.6" or "flat": what its newest connection speaks; empty until there was one.
     dialect: Mapped[str | None] = mapped_column(String(16))
-    #: What its first accepted boot spoke, or an operator said: without its password it is not heard in the other.
+    #: What it is held to. An accepted boot says it, and OCPP-J counts for more than flat, where anybody may speak for
+    #: it; what an operator has set (pinned) no boot changes.
     bound_dialect: Mapped[str | None] = mapped_column(String(16))
+    dialect_pinned: Mapped[bool] = mapped_column(Boolean, server_default=false())
     created_at: Mapped[datetime] = mapped_column(UtcDateTime)
 
     # Onboarding. `approved` is the operator's word (None: none yet); `registration` is what the last

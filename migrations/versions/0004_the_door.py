@@ -40,6 +40,9 @@ def upgrade() -> None:
     )
     op.add_column("chargers", sa.Column("removed_at", utc()))
     op.add_column("chargers", sa.Column("bound_dialect", sa.String(16)))
+    op.add_column(
+        "chargers", sa.Column("dialect_pinned", sa.Boolean(), server_default=sa.false(), nullable=False)
+    )
     op.execute("UPDATE chargers SET bound_dialect = dialect WHERE registration = 'Accepted'")
     op.add_column(
         "transactions", sa.Column("unapproved", sa.Boolean(), server_default=sa.false(), nullable=False)
@@ -67,6 +70,7 @@ def upgrade() -> None:
 def downgrade() -> None:
     op.drop_table("log_ins")
     op.drop_column("transactions", "unapproved")
+    op.drop_column("chargers", "dialect_pinned")
     op.drop_column("chargers", "bound_dialect")
     op.drop_column("chargers", "removed_at")
     op.drop_column("chargers", "allow_without_password")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from charger_mgmt.ocpp.frames import CallError
+from charger_mgmt.simulate.transport import HandshakeRefused
 from tests.support.processes import wait_until
 
 SERVER_ENVIRON = {"CHARGER_ONBOARDING": "approve", "FOLLOW_UP_DELAY": "0"}
@@ -92,19 +93,23 @@ def test_X_14_a_pending_charger_is_not_refused_its_session(pending, operator):
     session = pending.starts(1, "CARD-9", meter=0)
     assert session.transaction_id > 0
     assert pending.stops(session, meter=10).answer == {}
+    assert operator.history(pending) == []  # not before the charger is approved
+    operator.patch(f"/api/chargers/{pending.identity}", {"approved": True})
     assert [row["status"] for row in operator.history(pending)] == ["Completed"]
 
 
-def test_X_14_a_rejected_charger_is_not_refused_its_session_and_not_called(cold_charger, operator):
+def test_X_14_a_charger_that_is_shut_out_loses_no_session(cold_charger, operator):
     cold_charger.boots()
     operator.patch(f"/api/chargers/{cold_charger.identity}", {"approved": False})
-    boot = cold_charger.boots()
-    assert (boot.status, boot["interval"] > 0) == ("Rejected", True)
-    assert error(cold_charger, "Heartbeat", {}) == "SecurityError"
-    session = cold_charger.starts(1, "CARD-9", meter=0)
-    assert cold_charger.stops(session, meter=10).answer == {}
-    assert [row["status"] for row in operator.history(cold_charger)] == ["Completed"]
+    with pytest.raises(HandshakeRefused, match="403"):
+        cold_charger.boots()
+    session = cold_charger.starts(1, "CARD-9", meter=0)  # it goes on charging, and keeps what it has to say
+    cold_charger.stops(session, meter=10)
     assert operator.starts(cold_charger).status == 409
+    operator.patch(f"/api/chargers/{cold_charger.identity}", {"approved": True})
+    assert cold_charger.boots().status == "Accepted"
+    ended = lambda: [row["status"] for row in operator.history(cold_charger)] == ["Completed"]  # noqa: E731
+    wait_until(ended, seconds=10, what="it has said so")
     assert cold_charger.actions() == []
 
 

@@ -10,7 +10,7 @@ import pytest
 from flask import Flask
 
 from charger_mgmt.gateway import dispatch
-from charger_mgmt.gateway.admission import OCPP16
+from charger_mgmt.gateway.admission import FLAT, OCPP16, Admitted
 from charger_mgmt.gateway.flat import FlatSession
 from charger_mgmt.gateway.follow_ups import FollowUps
 from charger_mgmt.live.session import Session
@@ -149,7 +149,11 @@ def test_automatic_calls_can_be_switched_off(app: Flask) -> None:
 def test_a_flat_session_needs_no_socket_either(app: Flask) -> None:
     gateway = app.extensions["gateway"]
     session = FlatSession(
-        app.extensions["central_system"], gateway.admission, gateway.connections, PipeSocket(), None
+        app.extensions["central_system"],
+        gateway.admission,
+        gateway.connections,
+        PipeSocket(),
+        Admitted(FLAT, None),
     )
     answer = session.answer('{"messageType":"BootNotification","chargerId":1,"vendor":"V","model":"M"}')
     assert answer is not None

@@ -60,10 +60,15 @@ def test_a_wrong_dial_binds_nobody(server: Any) -> None:
         assert flat.boots_as(77)["status"] == "Accepted"
         assert flat.starts(77, "T-1")["status"] == "Accepted"
         assert shown(server, 77)["boundDialect"] == "flat"
+        with dialed(server, "77"):
+            ended = flat.tells("StopTransaction", 77, transactionId="T-1", timestamp="2026-11-22T11:00:00Z")
+            assert ended["status"] == "Accepted"
+            started = server.post("/api/transactions/77/start", {"sessionId": "OPS"})
+            assert started.json["message"] == "Transaction started"
+        server.patch("/api/chargers/77", {"boundDialect": "flat"})
         assert asked(server, "/ocpp/77").status == 403
-        assert flat.tells("StopTransaction", 77, transactionId="T-1", timestamp="2026-11-22T11:00:00Z")
-    (session,) = server.get("/api/transactions/charger/77").json
-    assert session["status"] == "Completed"
+    sessions = server.get("/api/transactions/charger/77").json
+    assert {row["sessionId"]: row["status"] for row in sessions}["T-1"] == "Completed"
 
 
 def test_a_charger_with_its_password_is_heard_in_both_dialects_and_an_operator_can_bind_it(
@@ -77,6 +82,10 @@ def test_a_charger_with_its_password_is_heard_in_both_dialects_and_an_operator_c
         assert server.patch("/api/chargers/B-1", {"boundDialect": "flat"}).status == 200
         assert flat.boots_as("B-1")["status"] == "Accepted"
     server.patch("/api/chargers/B-1", {"password": PASSWORD})
+    with booted(server, "B-1", headers=basic("B-1", PASSWORD)):
+        pass
+    assert shown(server, "B-1")["boundDialect"] == "flat"  # what an operator says stays
+    server.patch("/api/chargers/B-1", {"boundDialect": None})
     with booted(server, "B-1", headers=basic("B-1", PASSWORD)):
         pass
     assert shown(server, "B-1")["boundDialect"] == "ocpp1.6"
@@ -383,16 +392,3 @@ def test_a_source_brings_so_many_new_chargers(careful: GunicornServer) -> None:
         assert flat.boots_as("FLOOD-FLAT")["error"]["code"] == "SecurityError"
     assert asked(careful, "/ocpp/NEW").status == 403  # known, and shut out: nothing to do with its source
     assert careful.get("/api/chargers/FLOOD-7").status == 404
-
-
-def test_a_flat_socket_for_nobody_is_closed_where_strangers_are_not_let_in(
-    tmp_path_factory: pytest.TempPathFactory,
-) -> None:
-    path = tmp_path_factory.mktemp("closed") / "chargers.sqlite3"
-    with GunicornServer(f"sqlite:///{path}", {"CHARGER_ONBOARDING": "closed"}) as server:
-        server.post("/api/chargers", {"chargerId": 1})
-        with Flat(server) as stranger:
-            stranger.says('{"messageType":"Heartbeat","chargerId":99}')
-            assert stranger.hears_close() == 1008
-        with Flat(server) as charger:
-            assert charger.boots_as(1)["status"] == "Accepted"
