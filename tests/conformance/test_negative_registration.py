@@ -108,8 +108,8 @@ def test_X_14_a_charger_that_is_shut_out_loses_no_session(cold_charger, operator
     assert operator.starts(cold_charger).status == 409
     operator.patch(f"/api/chargers/{cold_charger.identity}", {"approved": True})
     assert cold_charger.boots().status == "Accepted"
-    ended = lambda: [row["status"] for row in operator.history(cold_charger)] == ["Completed"]  # noqa: E731
-    wait_until(ended, seconds=10, what="it has said so")
+    assert cold_charger.delivers_everything(within=30)
+    assert [row["status"] for row in operator.history(cold_charger)] == ["Completed"]
     assert cold_charger.actions() == []
 
 
