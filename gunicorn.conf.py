@@ -18,6 +18,11 @@ from gunicorn.glogging import Logger
 
 _ROOT = Path(__file__).resolve().parent
 
+# The first account's password is for `flask user create-first` alone. What a process was started with can be read
+# for as long as it lives (/proc/…/environ), so the server starts over without it.
+if os.environ.pop("ADMIN_PASSWORD", None) is not None and "gunicorn.app.wsgiapp" in sys.modules:
+    os.execv(sys.executable, sys.orig_argv)
+
 # The configuration is read by a child: importing the application here, in the master, before the worker
 # has patched the standard library for gevent, would leave unpatched locks in it.
 _READ_SETTINGS = """
@@ -167,7 +172,8 @@ class Log(Logger):
             handler.addFilter(Repeats())
 
     def access(self, resp, req, environ, request_time) -> None:
-        if not environ["PATH_INFO"].startswith("/health/"):
+        # A request that could not be read has no path.
+        if not environ.get("PATH_INFO", "").startswith("/health/"):
             super().access(resp, req, environ, request_time)
 
     def exception(self, msg, *args, **kwargs) -> None:

@@ -194,3 +194,24 @@ print(json.dumps({
         "later": "charger A: refused, x (before it, 490 lines like others were left out)",
         "of many": 2000,
     }
+
+
+def test_the_database_is_its_owners_alone(tmp_path: Path) -> None:
+    path = tmp_path / "chargers.sqlite3"
+    path.touch(0o644)
+    with GunicornServer(f"sqlite:///{path}") as server:
+        assert server.get("/api/chargers").status == 200
+        made = sorted(tmp_path.glob("chargers.sqlite3*"))
+        assert len(made) > 1
+        assert {
+            file.name: oct(file.stat().st_mode & 0o777) for file in made if file.stat().st_mode & 0o077
+        } == {}
+
+
+@pytest.mark.settings(ADMIN_PASSWORD="a long and secret word", LOG_LEVEL="DEBUG")
+def test_the_first_accounts_password_is_in_no_servers_environment(fresh: GunicornServer) -> None:
+    assert fresh.get("/health/live").status == 200
+    for pid in (fresh.worker_pid, fresh.master_pid):
+        environment = Path(f"/proc/{pid}/environ").read_bytes()
+        assert b"LOG_LEVEL=DEBUG" in environment
+        assert b"secret word" not in environment

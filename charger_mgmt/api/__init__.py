@@ -9,6 +9,7 @@ from . import (
     auth,
     chargers,
     commands,
+    headers,
     health,
     inbox,
     openapi,
@@ -23,6 +24,7 @@ from . import (
 
 def register(app: Flask) -> None:
     """Put the REST API under /api, every route behind a token, and the health checks under /health."""
+    headers.register(app)
     paths.register(app)
     problems.register(app)
     tokens.register(jwt)

@@ -20,7 +20,8 @@ from typing import Any
 import gevent
 import msgspec
 from flask import request
-from werkzeug.exceptions import RequestTimeout, UnsupportedMediaType
+from gunicorn.http.errors import ParseException
+from werkzeug.exceptions import BadRequest, RequestTimeout, UnsupportedMediaType
 
 from ..errors import InvalidInput
 
@@ -77,9 +78,14 @@ def whole_id(text: str) -> int | None:
 
 
 def _data() -> bytes:
-    """The whole body. Raises RequestTimeout (408): nobody may hold a connection by never ending it."""
+    """The whole body. Raises BadRequest (400) when its framing is broken, RequestTimeout (408): nobody may hold a
+    connection by never ending it.
+    """
     with gevent.Timeout(BODY_SECONDS, RequestTimeout("The body did not arrive in time.")):
-        return request.get_data()
+        try:
+            return request.get_data()
+        except ParseException as error:
+            raise BadRequest(f"The body is broken: {error}"[:200]) from None
 
 
 def _object(data: bytes) -> dict[str, Any]:

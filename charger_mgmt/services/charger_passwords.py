@@ -85,6 +85,11 @@ def is_pending(pending: str | None, key_hash: str) -> bool:
     return key_hash in _hashes(pending)
 
 
+def known(stored: str | None, pending: str | None) -> tuple[str, ...]:
+    """The hashes of every password that the charger may use."""
+    return tuple(entry for entry in (stored, *_hashes(pending)) if entry)
+
+
 def proven(stored: str | None, pending: str | None, given: bytes) -> str | None:
     """Which of the hashes this password made; None: none."""
     return next((known for known in (stored, *_hashes(pending)) if known and matches(known, given)), None)

@@ -12,7 +12,6 @@ import uuid
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import timedelta
-from decimal import Decimal
 from typing import Any, Protocol
 
 import gevent
@@ -33,10 +32,10 @@ from ..errors import (
     NotFound,
 )
 from ..store import chargers, commands, tags
-from ..store.bulk import storable
 from ..store.connections import reading, writing
 from ..store.pages import Page
 from . import charger_passwords
+from .masking import HIDDEN, Masking, is_secret
 
 log = logging.getLogger(__name__)
 
@@ -55,7 +54,6 @@ ACTIONS = (
 )
 #: The values of `status` that are a yes; an answer without a status is one too.
 _YES = {"Accepted", "Unlocked", "Scheduled", "RebootRequired"}
-_HIDDEN = "***"
 #: Levels of an answer that are kept: MariaDB's JSON ends at 32, and OCPP knows no answer with more than four.
 _DEEPEST = 16
 #: `requested_by` of the calls that the system makes by itself.
@@ -109,6 +107,8 @@ class Queued:
     session: Any
     #: Of a new AuthorizationKey: whether the charger has it is known only from its answer.
     key_hash: str | None = None
+    #: Of the charger's keys: no answer is kept with one of them in it.
+    known_hashes: tuple[str, ...] = ()
     sent: bool = False
     done: AsyncResult = field(default_factory=AsyncResult)
 
@@ -177,7 +177,16 @@ def queue(
         pending = charger_passwords.with_pending(charger.pending_password_hashes, key_hash)
         chargers.change(conn, charger.id, pending_password_hashes=pending)
     return Queued(
-        command_id, charger.id, charger.identity, action, payload, message_id, requested_by, session, key_hash
+        command_id,
+        charger.id,
+        charger.identity,
+        action,
+        payload,
+        message_id,
+        requested_by,
+        session,
+        key_hash,
+        charger_passwords.known(charger.password_hash, charger.pending_password_hashes),
     )
 
 
@@ -277,9 +286,10 @@ def _see_through(central: Central, command: Queued) -> None:
             on_late=on_late,
         )
         state = commands.ACCEPTED if response.get("status", "Accepted") in _YES else commands.REJECTED
-        values["response"] = _redacted_response(command.action, response)
+        values["response"] = _masking(command).tree(response)
     except CallErrored as error:
-        state, failure, values = commands.ERROR, error, _of_error(command, error)
+        values = _of_error(command, error)
+        state, failure = commands.ERROR, CallErrored(values["error_code"], values["error_description"])
     except CallTimedOut as error:
         state, failure = commands.TIMED_OUT, error
     except ChargerGone as error:
@@ -305,7 +315,7 @@ def _record_late(central: Central, command: Queued, answer: dict[str, Any] | Cal
     if isinstance(answer, CallErrored):
         values = _of_error(command, answer)
     else:
-        values = {"response": _redacted_response(command.action, answer)}
+        values = {"response": _masking(command).tree(answer)}
     _record(central, command, commands.LATE_ANSWER, answered_at=clock.now(), **values)
 
 
@@ -380,11 +390,16 @@ def _settle_key(
 
 
 def _of_error(command: Queued, error: CallErrored) -> dict[str, Any]:
-    code, description = storable(error.code), storable(error.description)
-    if _sets_password(command.action, command.payload):  # a charger may repeat what it refuses
-        secret = str(command.payload["value"])
-        code, description = code.replace(secret, _HIDDEN), description.replace(secret, _HIDDEN)
-    return {"error_code": code[:64], "error_description": description[:1000]}
+    masking = _masking(command)
+    return {
+        "error_code": masking.text(error.code)[:64],
+        "error_description": masking.text(error.description)[:1000],
+    }
+
+
+def _masking(command: Queued) -> Masking:
+    sent = str(command.payload["value"]) if _sets_password(command.action, command.payload) else None
+    return Masking(sent, command.known_hashes)
 
 
 def _storable_connector(connector_id: Any) -> int | None:
@@ -393,40 +408,8 @@ def _storable_connector(connector_id: Any) -> int | None:
 
 
 def _sets_password(action: str, payload: dict[str, Any]) -> bool:
-    return action == "ChangeConfiguration" and _is_secret(payload.get("key"))
-
-
-def _is_secret(key: Any) -> bool:
-    return isinstance(key, str) and key.strip().lower() == "authorizationkey"
+    return action == "ChangeConfiguration" and is_secret(payload.get("key"))
 
 
 def _redacted_request(action: str, payload: dict[str, Any]) -> dict[str, Any]:
-    return payload | {"value": _HIDDEN} if _sets_password(action, payload) else payload
-
-
-def _redacted_response(action: str, response: dict[str, Any]) -> dict[str, Any]:
-    """The answer as it is kept: text that any database takes, and no AuthorizationKey."""
-    response = _storable(response)
-    keys = response.get("configurationKey")
-    if action == "GetConfiguration" and isinstance(keys, list):
-        response["configurationKey"] = [
-            entry | {"value": _HIDDEN}
-            if isinstance(entry, dict) and _is_secret(entry.get("key")) and "value" in entry
-            else entry
-            for entry in keys
-        ]
-    return response
-
-
-def _storable(value: Any, depth: int = 0) -> Any:
-    if isinstance(value, str):
-        return storable(value)
-    if isinstance(value, Decimal):  # below the depth to which answers are checked
-        return str(value)
-    if isinstance(value, list | dict) and depth >= _DEEPEST:
-        return "(nested too deeply)"
-    if isinstance(value, list):
-        return [_storable(item, depth + 1) for item in value]
-    if isinstance(value, dict):
-        return {storable(key): _storable(item, depth + 1) for key, item in value.items()}
-    return value
+    return payload | {"value": HIDDEN} if _sets_password(action, payload) else payload

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
+import os
 import ssl
 from collections.abc import Mapping
 from datetime import datetime
@@ -22,6 +24,7 @@ _CONVERSIONS = conversions | {FIELD_TYPE.DATETIME: datetime.fromisoformat}
 def options(settings: Mapping[str, Any]) -> dict[str, Any]:
     """Engine options for the configured database (REST's connections)."""
     if is_sqlite(settings):
+        _keep_private(make_url(settings["SQLALCHEMY_DATABASE_URI"]).database)
         return {"connect_args": {"timeout": 10}}
     timeout = settings["DATABASE_TIMEOUT"]
     return {
@@ -43,6 +46,15 @@ def options(settings: Mapping[str, Any]) -> dict[str, Any]:
             "NO_ENGINE_SUBSTITUTION', innodb_lock_wait_timeout=5",
         },
     }
+
+
+def _keep_private(file: str | None) -> None:
+    """A SQLite file is its owner's alone; the files beside it get its rights from SQLite."""
+    if not file or file == ":memory:":
+        return
+    with contextlib.suppress(OSError):  # it cannot be made, or is another's: connecting says so
+        os.close(os.open(file, os.O_RDWR | os.O_CREAT, 0o600))
+        os.chmod(file, 0o600)
 
 
 def _encryption(tls: ssl.SSLContext | bool | None) -> dict[str, Any]:

@@ -10,8 +10,8 @@ from __future__ import annotations
 import contextlib
 import fcntl
 import logging
+import os
 import time
-from pathlib import Path
 from typing import IO
 
 from sqlalchemy import Connection, Engine, text
@@ -154,7 +154,8 @@ class SoleProcess:
         path = self._engine.url.database
         if not path or path == ":memory:":
             return True
-        file = Path(f"{path}-process").open("a")  # noqa: SIM115 — as long as the process
+        private = lambda name, flags: os.open(name, flags, 0o600)  # noqa: E731
+        file = open(f"{path}-process", "a", opener=private)  # noqa: SIM115 — as long as the process
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:

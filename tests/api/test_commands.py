@@ -277,6 +277,62 @@ def test_a_key_that_a_charger_tells_is_hidden(api: Api, charger: Plug, rows: Row
     assert KEY not in repr(rows(Command))
 
 
+#: Where else chargers have repeated a key: all of these are kept without it.
+REPEATED = [
+    {"status": "Accepted", "value": KEY},
+    {"status": "Accepted", "info": {"deep": [{"er": f"set to {KEY.upper()}"}]}},
+    {"status": "Accepted", KEY: True},
+    {"status": "Accepted", "note": "0123456789abcdef"},
+    {"status": "Rejected", "unknownKey": [f"AuthorizationKey={KEY}"]},
+]
+
+
+@pytest.mark.parametrize("said", REPEATED)
+def test_a_key_that_comes_back_anywhere_in_an_answer_is_hidden(
+    api: Api, charger: Plug, rows: Rows, said: dict[str, Any]
+) -> None:
+    charger("CP1").answers["ChangeConfiguration"] = said
+    key = {"key": "AuthorizationKey", "value": KEY}
+    answer = api.post("/api/chargers/CP1/commands/ChangeConfiguration", key)
+    for text in (answer.text, repr(rows(Command))):
+        assert KEY.lower() not in text.lower()
+        assert "0123456789abcdef" not in text
+    assert answer.json["response"]["status"] == said["status"]
+
+
+@pytest.mark.parametrize("field", ["code", "description"])
+def test_a_key_in_an_error_is_hidden(api: Api, charger: Plug, rows: Rows, field: str) -> None:
+    said = frames.CallError("", **({"code": "InternalError", "description": "no"} | {field: f"bad {KEY}"}))
+    charger("CP1").answers["ChangeConfiguration"] = said
+    key = {"key": "AuthorizationKey", "value": KEY}
+    answer = api.post("/api/chargers/CP1/commands/ChangeConfiguration", key)
+    assert answer.json["state"] == "error"
+    assert KEY not in answer.text + repr(rows(Command))
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        {"configurationKey": [{"key": "Foo", "readonly": False, "value": KEY}]},
+        {"configurationKey": [{"key": " authorizationKEY ", "readonly": True, "value": "x", "old": "y"}]},
+        {"unknownKey": [f"AuthorizationKey: {KEY}"]},
+        {"unknownKey": ["0123456789abcdef"]},
+        {"more": {"AuthorizationKey": "anything"}},
+    ],
+)
+def test_a_key_that_is_stored_is_found_in_whatever_a_charger_tells(
+    api: Api, charger: Plug, rows: Rows, said: dict[str, Any]
+) -> None:
+    api.post("/api/chargers", {"chargerId": "CP1", "password": KEY})
+    charger("CP1").answers["GetConfiguration"] = said
+    answer = api.post("/api/chargers/CP1/commands/GetConfiguration", {})
+    assert answer.status_code == 200
+    kept = answer.text + repr([row.response for row in rows(Command)])
+    for secret in (KEY, "0123456789abcdef", '"x"', '"y"', "anything"):
+        assert secret not in kept
+    assert "***" in kept
+
+
 def test_commands_are_listed_newest_first_in_pages(api: Api, charger: Plug) -> None:
     charger("CP1").answers["Reset"] = {"status": "Rejected"}
     for action in ("ClearCache", "Reset", "GetConfiguration"):

@@ -106,11 +106,11 @@ def test_X_14_a_charger_that_is_shut_out_loses_no_session(cold_charger, operator
     session = cold_charger.starts(1, "CARD-9", meter=0)  # it goes on charging, and keeps what it has to say
     cold_charger.stops(session, meter=10)
     assert operator.starts(cold_charger).status == 409
+    assert cold_charger.actions() == []
     operator.patch(f"/api/chargers/{cold_charger.identity}", {"approved": True})
     assert cold_charger.boots().status == "Accepted"
     assert cold_charger.delivers_everything(within=30)
     assert [row["status"] for row in operator.history(cold_charger)] == ["Completed"]
-    assert cold_charger.actions() == []
 
 
 def test_X_15_pending_refuses_remote_starts_and_stops_locally(pending, operator):
