@@ -8,7 +8,6 @@ row is taken from SQL and written as the API writes it, and the page is compared
 from __future__ import annotations
 
 import argparse
-import base64
 import http.client
 import json
 import statistics
@@ -234,7 +233,7 @@ def _cursor(row: tuple[Any, ...]) -> str:
     """The cursor that the API would have put into the Link header behind this row (id, effective_start)."""
     moment = row[1] if row[1].tzinfo else row[1].replace(tzinfo=UTC)
     milliseconds = (moment - datetime(1970, 1, 1, tzinfo=UTC)) // timedelta(milliseconds=1)
-    return base64.urlsafe_b64encode(json.dumps([milliseconds, row[0]]).encode()).decode().rstrip("=")
+    return f"{milliseconds}.{row[0]}"
 
 
 def _text(moment: datetime) -> str:
