@@ -67,8 +67,8 @@ def query() -> Fields:
 def period(given: Fields) -> tuple[datetime | None, datetime | None]:
     """The query's `from` and `to`: a half-open span of time, either end of which may be missing."""
     since, until = given.moment("from", default=None), given.moment("to", default=None)
-    if since and until and since >= until:
-        given.wrong("to", "must lie after from")
+    if since and until and since > until:
+        given.wrong("to", "must not lie before from")
     return since, until
 
 
