@@ -14,6 +14,7 @@ from contextlib import ExitStack
 
 import pytest
 
+from tests.support.haproxy import HAProxy
 from tests.support.mariadb import MariaDB
 from tests.support.server import ROOT, GunicornServer
 from tests.wire.raw import PING, PONG, booted, frame
@@ -69,7 +70,28 @@ def test_a_hundred_and_fifty_attackers(server: GunicornServer, kind: str) -> Non
     bystanders_are_served(server, kind, MANY)
 
 
-def bystanders_are_served(server: GunicornServer, kind: str, count: int) -> None:
+@pytest.fixture(scope="module")
+def behind(mariadb: MariaDB) -> Iterator[tuple[GunicornServer, HAProxy]]:
+    """A server behind HAProxy: all the world comes from one address, and shares its connections."""
+    environ = {"AUTOMATIC_CALLS": "off", "TRUSTED_PROXIES": "127.0.0.1"}
+    with GunicornServer(mariadb.create_database(), environ) as running:
+        with HAProxy(running.port) as proxy:
+            yield running, proxy
+        must_be_quiet(running)
+
+
+@pytest.mark.parametrize(
+    "kind", ["http-live", "http-401", "ws-empty", "ws-ping", "ws-heartbeat", "flat-refused"]
+)
+def test_ten_attackers_behind_a_proxy(behind: tuple[GunicornServer, HAProxy], kind: str) -> None:
+    server, proxy = behind
+    bystanders_are_served(server, kind, FEW, proxy)
+
+
+def bystanders_are_served(
+    server: GunicornServer, kind: str, count: int, proxy: HAProxy | None = None
+) -> None:
+    door = proxy or server
     log, grown, worker = len(server.log()), memory(server), server.worker_pid
     seconds = 2.5 if count == FEW else 4.0
     command = [
@@ -78,11 +100,11 @@ def bystanders_are_served(server: GunicornServer, kind: str, count: int) -> None
         "tests.faults.attackers",
         kind,
         server.host,
-        str(server.port),
+        str(door.port),
         str(count),
     ]
     with ExitStack() as stack:
-        bystanders = [stack.enter_context(booted(server, f"BYSTANDER-{n}")) for n in range(BYSTANDERS)]
+        bystanders = [stack.enter_context(booted(door, f"BYSTANDER-{n}")) for n in range(BYSTANDERS)]
         attack = subprocess.Popen([*command, str(seconds + 2)], cwd=ROOT, stdout=subprocess.PIPE)
         try:
             time.sleep(1.0 if count == FEW else 1.5)
@@ -97,7 +119,7 @@ def bystanders_are_served(server: GunicornServer, kind: str, count: int) -> None
     most = (server.log().__len__() - log) // 1024
     grown = memory(server) - grown
     _REPORT.append(
-        f"{count} x {kind}: Heartbeat p99 {1000 * p99(heartbeats):.0f} ms, stored p99 {1000 * p99(stored):.0f} ms"
+        f"{count} x {kind}{' through HAProxy' if proxy else ''}: Heartbeat p99 {1000 * p99(heartbeats):.0f} ms, stored p99 {1000 * p99(stored):.0f} ms"
         f" ({len(heartbeats)}, {len(stored)}); {most} KB of log, {grown} MB grown"
     )
     assert p99(heartbeats) <= BOUNDS[count][0]
