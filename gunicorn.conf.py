@@ -204,6 +204,8 @@ def post_worker_init(worker) -> None:
 
         def __init__(self, *args, **kwargs) -> None:
             super().__init__(*args, **kwargs)
+            # Others have their turn between: a hundred (gevent's own) that say nothing hold up everybody for 30 ms.
+            self.max_accept = 10
             own.listeners.append(self)
 
     ggevent.StreamServer = Listener

@@ -116,6 +116,8 @@ class Admission:
         identity = environ.get(addresses.SEGMENT, b"").decode(errors="replace")
         if seconds := self._sources.penalty(identity, address):
             return _too_many(seconds, "Too many frames that said nothing came from here.")
+        if identity and (seconds := self._sources.dial_wait(identity, address)):
+            return _too_many(seconds, "This charger dials too often.")
         if not self._places.has_room(known=True):
             return _away("Every place is taken.")
         if not self._pacing.waits_for_room(_ROOM_PATIENCE):

@@ -20,6 +20,12 @@ PENALTY: Final = 20.0
 #: Wrong passwords of one source at once, and a second in the long run.
 GUESSES_AT_ONCE: Final = 20.0
 GUESSES_A_SECOND: Final = 1 / 3
+#: Identities that nobody knows of one source, a second in the long run and at once (see NEW_CHARGERS_PER_SOURCE, too).
+NEW_A_SECOND: Final = 50.0
+NEW_AT_ONCE: Final = 300.0
+#: Dials of one identity from one source, the same.
+DIALS_A_SECOND: Final = 2.0
+DIALS_AT_ONCE: Final = 60.0
 _HOUR: Final = 3600.0
 _MOST: Final = 10_000
 
@@ -38,7 +44,8 @@ class Sources:
         self._penalties: OrderedDict[tuple[str, str], float] = OrderedDict()
         self._guesses: OrderedDict[str, Bucket] = OrderedDict()
         self._proved: OrderedDict[tuple[str, str], None] = OrderedDict()
-        self._new: OrderedDict[str, Bucket] = OrderedDict()
+        self._new: OrderedDict[str, tuple[Bucket, ...]] = OrderedDict()
+        self._dials: OrderedDict[tuple[str, str], Bucket] = OrderedDict()
         self._unapproved: OrderedDict[str, Bucket] = OrderedDict()
 
     # Offenders
@@ -82,8 +89,22 @@ class Sources:
         """Take one identity that nobody knows; the seconds to wait where too many came from there."""
         if not self._new_chargers:
             return 0
-        made = lambda: Bucket(self._new_chargers / _HOUR, self._new_chargers)  # noqa: E731
-        bucket = _kept(self._new, source(address), made)
+        made = lambda: (  # noqa: E731
+            Bucket(NEW_A_SECOND, NEW_AT_ONCE),
+            Bucket(self._new_chargers / _HOUR, self._new_chargers),
+        )
+        buckets = _kept(self._new, source(address), made)
+        now = monotonic()
+        if wait := max(bucket.wait(now) for bucket in buckets):
+            return math.ceil(wait)
+        for bucket in buckets:
+            bucket.take(1, now)
+        return 0
+
+    def dial_wait(self, identity: str, address: str) -> int:
+        """Count one dial of an identity; the seconds to wait where there were too many."""
+        made = lambda: Bucket(DIALS_A_SECOND, DIALS_AT_ONCE)  # noqa: E731
+        bucket = _kept(self._dials, (identity, source(address)), made)
         now = monotonic()
         if wait := bucket.wait(now):
             return math.ceil(wait)

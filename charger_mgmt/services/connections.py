@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
-from typing import Any
+from typing import Any, NamedTuple
 
 from sqlalchemy import Connection, select, update
 
@@ -113,14 +113,13 @@ def disconnect(
 
     The payload of each message: {"generation", "reason"}.
     """
-    for message in messages:
-        _has_gone(
-            conn,
-            message.charger_id,
-            message.payload["generation"],
-            message.received_at,
-            message.payload.get("reason"),
-        )
+    _have_gone(
+        conn,
+        [
+            _Gone(m.charger_id, m.payload["generation"], m.received_at, m.payload.get("reason"))
+            for m in messages
+        ],
+    )
     events.journal(conn, ((message, "Disconnected", message.payload) for message in messages))
     return [Reply({}) for _ in messages]
 
@@ -154,23 +153,38 @@ def put_right_ours(
     ).all()
     sockets = held()
     ghosts = [row for row in rows if sockets.get(row.id) != row.generation]
-    for ghost in ghosts:
-        _has_gone(conn, ghost.id, ghost.generation, now, "the database was away")
+    _have_gone(conn, [_Gone(ghost.id, ghost.generation, now, "the database was away") for ghost in ghosts])
     return len(ghosts)
 
 
-def _has_gone(conn: Connection, charger_id: int, generation: int, at: datetime, reason: str | None) -> None:
-    """The connection of this generation has ended; nothing changes if a newer one owns the identity."""
-    conn.execute(
-        update(Charger.__table__)
-        .where(_C.id == charger_id, _C.generation == generation)
-        .values(
-            connected=False,
-            disconnected_at=at,
-            disconnected_reason=reason and storable(reason)[:255],
-            process_id=None,
-        )
-    )
+class _Gone(NamedTuple):
+    """A connection that has ended."""
+
+    charger_id: int
+    generation: int
+    at: datetime
+    reason: str | None
+
+
+def _have_gone(conn: Connection, gone: Sequence[_Gone]) -> None:
+    """Connections have ended; nothing changes where a newer one owns the identity."""
+    wanted = bulk.distinct(one.charger_id for one in gone)
+    if not wanted:
+        return
+    newest = select(_C.id, _C.generation).where(_C.id.in_(wanted)).order_by(_C.id).with_for_update()
+    generations = {row.id: row.generation for row in conn.execute(newest)}
+    changed = {
+        one.charger_id: {
+            "id": one.charger_id,
+            "connected": False,
+            "disconnected_at": one.at,
+            "disconnected_reason": one.reason and storable(one.reason)[:255],
+            "process_id": None,
+        }
+        for one in gone
+        if generations.get(one.charger_id) == one.generation
+    }
+    bulk.update(conn, Charger.__table__, list(changed.values()))
 
 
 def _lock(conn: Connection, identities: list[str]) -> dict:

@@ -13,6 +13,7 @@ import os
 import selectors
 import socket
 import sys
+import threading
 import time
 from collections.abc import Callable
 
@@ -119,6 +120,34 @@ KINDS: dict[str, tuple[str, Callable[[], bytes]]] = {
 }
 
 
+def _upgrade(path: str, *lines: str) -> bytes:
+    head = f"GET {path} HTTP/1.1\r\nHost: x\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
+    head += "Sec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\nSec-WebSocket-Version: 13\r\n"
+    return (head + "".join(f"{line}\r\n" for line in lines)).encode() + b"\r\n"
+
+
+_OCPP = "Sec-WebSocket-Protocol: ocpp1.6"
+#: Who comes and goes without pause, on a connection of its own each time: kind → what it asks.
+DIALS: dict[str, Callable[[], bytes]] = {
+    "dial-live": lambda: b"GET /health/live HTTP/1.1\r\nHost: x\r\n\r\n",
+    "dial-login": lambda: KINDS["http-login"][1](),
+    "dial-unknown": lambda: _upgrade(f"/ocpp/DIAL-{os.getpid()}-{next(_numbers)}", _OCPP),
+    "dial-again": lambda: _upgrade("/ocpp/DIAL-AGAIN", _OCPP),
+    "dial-flat": lambda: _upgrade("/ocpp"),
+    "dial-wrong": lambda: _upgrade("/ocpp/LOCKED", _OCPP, "Authorization: Basic TE9DS0VEOndyb25n"),
+    "dial-silent": lambda: b"",
+}
+
+
+def dials(kind: str, address: tuple[str, int], seconds: float) -> None:
+    end = time.monotonic() + min(seconds, 120)
+    while time.monotonic() < end:
+        with contextlib.suppress(OSError), socket.create_connection(address, 5) as connection:
+            if asked := DIALS[kind]():
+                connection.sendall(asked)
+                connection.recv(4096)
+
+
 class Attacker:
     """One socket."""
 
@@ -197,4 +226,10 @@ def attack(kind: str, address: tuple[str, int], count: int, seconds: float) -> N
 
 if __name__ == "__main__":
     os.nice(5)
+    if sys.argv[1] in DIALS:
+        place, wait = (sys.argv[2], int(sys.argv[3])), float(sys.argv[5])
+        for _ in range(min(int(sys.argv[4]), 200)):
+            threading.Thread(target=dials, args=(sys.argv[1], place, wait), daemon=True).start()
+        time.sleep(min(wait, 120))
+        sys.exit()
     attack(sys.argv[1], (sys.argv[2], int(sys.argv[3])), int(sys.argv[4]), float(sys.argv[5]))

@@ -19,7 +19,7 @@ from tests.support.mariadb import MariaDB
 from tests.support.server import ROOT, GunicornServer
 from tests.wire.raw import PING, PONG, booted, frame
 
-from .attackers import KINDS
+from .attackers import DIALS, KINDS
 from .conftest import _REPORT, ENVIRON, must_be_quiet
 from .test_rude import memory
 
@@ -52,6 +52,7 @@ FOR_MANY = [
 @pytest.fixture(scope="module")
 def server(mariadb: MariaDB) -> Iterator[GunicornServer]:
     with GunicornServer(mariadb.create_database(), {"AUTOMATIC_CALLS": "off"}) as running:
+        running.post("/api/chargers", {"chargerId": "LOCKED", "password": "a password of the charger"})
         yield running
         must_be_quiet(running)
 
@@ -60,7 +61,7 @@ def test_every_kind_of_attack_has_a_door(server: GunicornServer) -> None:
     assert {door for door, _ in KINDS.values()} == {"http", "ocpp", "flat"}
 
 
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("kind", [*KINDS, *DIALS])
 def test_ten_attackers(server: GunicornServer, kind: str) -> None:
     bystanders_are_served(server, kind, FEW)
 
