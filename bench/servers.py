@@ -25,7 +25,7 @@ _TICKS = os.sysconf("SC_CLK_TCK")
 PEERS = Path(__file__).resolve().parent / "peers"
 OCPP_RPC = ROOT / "tests" / "peers" / "node_modules"
 #: A charger that is loaded answers no calls of ours; the peers make none either.
-SETTINGS = {"AUTOMATIC_CALLS": "off", "LOG_LEVEL": "WARNING"}
+SETTINGS = {"AUTOMATIC_CALLS": "off", "LOG_LEVEL": "WARNING", "NEW_CHARGERS_PER_SOURCE": "0"}
 
 
 class Server(Protocol):

@@ -30,6 +30,7 @@ ENVIRON = {
     "DATABASE_TIMEOUT": "3",
     "WEBSOCKET_PING_INTERVAL": "2",
     "FOLLOW_UP_DELAY": "0.2",
+    "NEW_CHARGERS_PER_SOURCE": "0",  # fleets of thousands come from this one machine
 }
 _REPORT: list[str] = []
 
