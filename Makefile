@@ -80,6 +80,26 @@ check: venv-dev  ## Check style and types, as CI does
 	@$(BIN)/python -m ruff format --check .
 	@$(BIN)/python -m mypy
 
+# Programs that only these three need, apart from everything else.
+TOOLS := hashin==1.0.5 pip-audit==2.10.0 cyclonedx-bom==7.5.0
+REQUIREMENTS := requirements.txt requirements-dev.txt requirements-bench.txt
+.PHONY: audit sbom lock
+audit: build/tools/installed  ## Look the pinned packages up in the list of known weaknesses
+	@build/tools/bin/pip-audit --disable-pip --require-hashes -r requirements.txt
+
+sbom: build/tools/installed  ## Write the bill of materials (CycloneDX) to build/sbom.json
+	@build/tools/bin/cyclonedx-py requirements requirements.txt --output-format JSON --output-file build/sbom.json
+	@echo "build/sbom.json: $$(grep -c '"type": "library"' build/sbom.json) packages"
+
+lock: build/tools/installed  ## After a version in a requirements file was changed: fetch its hashes
+	@for file in $(REQUIREMENTS); do \
+	    build/tools/bin/hashin -r $$file $$(grep -oE '^[A-Za-z0-9_.-]+==[^ ]+' $$file) || exit 1; done
+
+build/tools/installed: Makefile | python
+	@echo "Installing the tools into build/tools ..."
+	@mkdir -p build && $(PYTHON) -m venv build/tools && build/tools/bin/pip -q --disable-pip-version-check install $(TOOLS)
+	@touch $@
+
 format: venv-dev  ## Put the code into its standard form
 	@$(BIN)/python -m ruff check --fix .
 	@$(BIN)/python -m ruff format .
