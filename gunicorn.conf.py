@@ -75,6 +75,8 @@ graceful_timeout = 15
 # A connection's first request has as long to come as the next one. Shorter, and chargers behind slow lines or a
 # stall of this machine are reset; how many connections wait does not hold up an end, see below.
 keepalive = 20
+# As long as an answer may take to be read: whoever does not read holds a page in memory.
+_SEND_SECONDS = 30
 # Room for a long bearer token or Basic credentials.
 limit_request_field_size = 16_380
 
@@ -181,6 +183,8 @@ class Log(Logger):
         error = sys.exc_info()[1]
         if isinstance(error, OSError) and error.errno == errno.EBADF:
             self.info("A connection came while the worker was ending.")
+        elif isinstance(error, TimeoutError):
+            self.info("A client took no answer for %d s: its connection was ended.", _SEND_SECONDS)
         else:
             super().exception(msg, *args, **kwargs)
 
@@ -211,6 +215,13 @@ def post_worker_init(worker) -> None:
     ggevent.StreamServer = Listener
     own.places.total = worker.cfg.worker_connections
     worker.timeout_ctx = lambda: own.waiting.within(keepalive)
+    handle_request = worker.handle_request
+
+    def within_limits(listener_name, request, client, address):
+        client.settimeout(_SEND_SECONDS)  # a charger's socket keeps its own time
+        return handle_request(listener_name, request, client, address)
+
+    worker.handle_request = within_limits
     gateway.shut_down_on_sigterm(worker.wsgi)
     # A terminal sends Ctrl-C to master and worker alike; the master's word (SIGQUIT) is enough.
     signal.signal(signal.SIGINT, signal.SIG_IGN)

@@ -89,6 +89,7 @@ class ChargerSocket:
     ) -> None:
         """Answer the upgrade request. Raises OSError when the peer has gone."""
         sock = environ["gunicorn.socket"]
+        sock.settimeout(None)
         sock.setsockopt(_socket.IPPROTO_TCP, _socket.TCP_NODELAY, 1)
         sock.sendall(_handshake(environ["HTTP_SEC_WEBSOCKET_KEY"], environ.get(SUBPROTOCOL)))
         self._sock = sock

@@ -16,8 +16,9 @@ import pytest
 
 from tests.support.haproxy import HAProxy
 from tests.support.mariadb import MariaDB
+from tests.support.processes import wait_until
 from tests.support.server import ROOT, GunicornServer
-from tests.wire.raw import PING, PONG, booted, frame
+from tests.wire.raw import PING, PONG, RawCharger, booted, frame
 
 from .attackers import DIALS, KINDS
 from .conftest import _REPORT, ENVIRON, must_be_quiet
@@ -189,3 +190,33 @@ def test_a_standstill_of_ours_is_nobodys_silence(mariadb: MariaDB) -> None:
         assert [row["chargerId"] for row in shown if not row["connected"]] == []
         assert server.log().count("dropping") == 0
         assert "the database is away" not in server.log()
+
+
+def test_readers_that_do_not_read_hold_a_page_for_half_a_minute(mariadb: MariaDB) -> None:
+    with (
+        GunicornServer(mariadb.create_database(), {"AUTOMATIC_CALLS": "off"}) as server,
+        ExitStack() as stack,
+    ):
+        with booted(server, "TALKER") as charger:
+            for number in range(4):
+                charger.calls("DataTransfer", {"vendorId": f"V{number}", "data": "x" * 600_000})
+        before = memory(server)
+        head = f"GET /api/chargers/TALKER/events HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {server.token()}\r\n\r\n"
+        readers = []
+        for _ in range(60):
+            reader = stack.enter_context(RawCharger((server.host, server.port), receive_buffer=4096))
+            reader.sends(head.encode() * 10)  # what the kernel does not take the server holds
+            readers.append(reader)
+        wait_until(lambda: memory(server) - before > 40, seconds=20, what="they hold their pages")
+        held = memory(server) - before
+        wait_until(lambda: "took no answer" in server.log(), seconds=45, what="they are given up")
+        time.sleep(3)
+        began = time.monotonic()
+        assert server.get("/api/chargers").status == 200
+        _REPORT.append(
+            f"60 readers that do not read: {held} MB held, {memory(server) - before} MB after they were given up, then"
+            f" an answer in {1000 * (time.monotonic() - began):.0f} ms"
+        )
+        assert held < 60 * 6
+        assert "Traceback" not in server.log()
+        assert all(reader.is_ended() for reader in readers)
