@@ -19,9 +19,35 @@ T = TypeVar("T")
 
 #: Characters of a message beyond which reading it takes more than a few milliseconds: a thousand samples.
 LONG: Final = 32_768
+#: Long messages that may wait for their turn; whoever comes then is dropped, unacknowledged, and comes back.
+MOST_WAITING: Final = 128
+TOO_MANY_WAIT: Final = "too many long messages are waiting"
 
-#: Long messages that are in hand at a time, from decoding to the commit; the others wait as text.
-long_ones: Final = BoundedSemaphore(2)
+
+class LongOnes:
+    """Long messages that are in hand at a time, from decoding to the commit; the others wait as text."""
+
+    def __init__(self, most: int) -> None:
+        self._turns = BoundedSemaphore(most)
+        self._waiting = 0
+
+    @property
+    def has_room(self) -> bool:
+        """Whether one more may wait; it should be asked before entering."""
+        return self._waiting < MOST_WAITING
+
+    def __enter__(self) -> None:
+        self._waiting += 1
+        try:
+            self._turns.acquire()
+        finally:
+            self._waiting -= 1
+
+    def __exit__(self, *_: object) -> None:
+        self._turns.release()
+
+
+long_ones: Final = LongOnes(2)
 #: Seconds after which the loop gets the interpreter back from the thread.
 _SWITCH: Final = 0.001
 

@@ -123,10 +123,12 @@ def test_memory_is_bounded(doors: Sources, monkeypatch: pytest.MonkeyPatch) -> N
         doors.proved(f"CP{number}", address)
         doors.takes_unapproved(f"CP{number}", 1)
         doors.dial_wait(f"CP{number}", address)
+        doors.frames_left(f"CP{number}", address)
     kept = [
-        doors._guesses, doors._penalties, doors._new, doors._proved, doors._unapproved, doors._dials
+        doors._guesses, doors._penalties, doors._new, doors._proved, doors._unapproved, doors._dials,
+        doors._spoken,
     ]  # fmt: skip
-    assert [len(memory) for memory in kept] == [10] * 6
+    assert [len(memory) for memory in kept] == [10] * 7
 
 
 def test_strangers_leave_room_for_those_who_are_known() -> None:
@@ -170,7 +172,7 @@ def test_of_those_who_wait_the_oldest_give_way(monkeypatch: pytest.MonkeyPatch) 
 
     waiting = Waiting()
     monkeypatch.setattr("charger_mgmt.gateway.requests.monotonic", lambda: 100.0)
-    waiting._greenlets = {Greenlet(f"since {at}"): float(at) for at in (90, 95, 97, 99)}
+    waiting._greenlets = {Greenlet(f"since {at}"): (float(at), StopIteration) for at in (90, 95, 97, 99)}
     assert waiting.end_oldest(2, patience=2.0) == 2
     assert killed == ["since 90", "since 95"]
     assert waiting.end_oldest(10, patience=2.0) == 3  # those that have ended leave by themselves

@@ -19,7 +19,7 @@ from typing import Any
 
 import gevent
 import msgspec
-from flask import request
+from flask import current_app, request
 from gunicorn.http.errors import ParseException
 from werkzeug.exceptions import BadRequest, RequestTimeout, UnsupportedMediaType
 
@@ -30,6 +30,7 @@ MISSING: Any = type("Missing", (), {"__bool__": lambda self: False, "__repr__": 
 
 #: How long a body may take to arrive.
 BODY_SECONDS = 10.0
+_LATE = "The body did not arrive in time."
 #: Unknown fields that are named in an answer.
 _MOST_UNKNOWN = 50
 _CANONICAL = re.compile(r"0|[1-9][0-9]{0,8}")
@@ -81,7 +82,8 @@ def _data() -> bytes:
     """The whole body. Raises BadRequest (400) when its framing is broken, RequestTimeout (408): nobody may hold a
     connection by never ending it.
     """
-    with gevent.Timeout(BODY_SECONDS, RequestTimeout("The body did not arrive in time.")):
+    waiting = current_app.extensions["gateway"].waiting
+    with waiting.for_body(RequestTimeout), gevent.Timeout(BODY_SECONDS, RequestTimeout(_LATE)):
         try:
             return request.get_data()
         except ParseException as error:

@@ -11,7 +11,7 @@ import gevent
 from sqlalchemy import Row
 
 from .. import clock
-from ..beside import LONG, beside, long_ones
+from ..beside import LONG, TOO_MANY_WAIT, beside, long_ones
 from ..errors import DatabaseAway
 from ..live import frames
 from ..live.session import MALFORMED_LIMIT
@@ -88,11 +88,7 @@ class FlatSession:
         """Read, handle and answer one message after the other until the socket ends."""
         try:
             while (text := self.socket.receive()) is not None:
-                if len(text) > LONG:
-                    with long_ones:
-                        answer = self.answer(text)
-                else:
-                    answer = self.answer(text)
+                answer = self.answer(text) if len(text) <= LONG else self._answer_long(text)
                 if answer is not None:
                     self.socket.send(answer)
         except SocketClosed:
@@ -105,6 +101,14 @@ class FlatSession:
                 self._connections.closed(
                     identity, speaker.charger_id, speaker.generation, self.socket.why_closed
                 )
+
+    def _answer_long(self, text: str) -> str | None:
+        """As `answer`, in one's turn."""
+        if not long_ones.has_room:
+            self.drop(TOO_MANY_WAIT)
+            return None
+        with long_ones:
+            return self.answer(text)
 
     def answer(self, text: str) -> str | None:
         """The answer to one message; None: none is due, or the database is away and the socket dropped."""

@@ -6,6 +6,8 @@ more to read. `Waiting.within` stands around each wait for a request (see gunico
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from itertools import islice
 from types import TracebackType
 from typing import Any
@@ -32,8 +34,8 @@ class Waiting:
     """The connections that wait for a request; their greenlets by what they have asked."""
 
     def __init__(self) -> None:
-        #: Those that wait, the oldest first, and since when (monotonic seconds).
-        self._greenlets: dict[Any, float] = {}
+        #: Those that wait, the oldest first: since when (monotonic seconds), and what ends the wait.
+        self._greenlets: dict[Any, tuple[float, type[BaseException]]] = {}
         self._connections: WeakKeyDictionary[Any, _Connection] = WeakKeyDictionary()
 
     def within(self, seconds: float) -> _Wait:
@@ -46,15 +48,30 @@ class Waiting:
     def end_oldest(self, count: int, patience: float) -> int:
         """End so many waits, the oldest first, of those that have lasted longer than `patience` (seconds); how many."""
         until = monotonic() - patience
-        oldest = [greenlet for greenlet, since in islice(self._greenlets.items(), count) if since < until]
-        for greenlet in oldest:
-            greenlet.kill(StopIteration, block=False)
+        oldest = [
+            (greenlet, ending)
+            for greenlet, (since, ending) in islice(self._greenlets.items(), count)
+            if since < until
+        ]
+        for greenlet, ending in oldest:
+            greenlet.kill(ending, block=False)
         return len(oldest)
+
+    @contextmanager
+    def for_body(self, ending: type[BaseException]) -> Iterator[None]:
+        """Around the wait for a request's body, which may be ended as well, by this exception."""
+        greenlet = gevent.getcurrent()
+        self._greenlets[greenlet] = monotonic(), ending
+        try:
+            yield
+        finally:
+            self._greenlets.pop(greenlet, None)
 
     def end(self) -> None:
         """End the waits: gunicorn takes StopIteration for a client that says no more."""
-        for greenlet in list(self._greenlets):
-            greenlet.kill(StopIteration, block=False)
+        for greenlet, (_, ending) in list(self._greenlets.items()):
+            if ending is StopIteration:
+                greenlet.kill(ending, block=False)
 
 
 class _Wait:
@@ -79,7 +96,7 @@ class _Wait:
                 raise StopIteration
             if seconds := connection.bucket.take(1, monotonic()):
                 gevent.sleep(seconds)
-        self._waiting._greenlets[self._greenlet] = monotonic()
+        self._waiting._greenlets[self._greenlet] = monotonic(), StopIteration
         self._timeout = gevent.Timeout.start_new(self._seconds)
 
     def __exit__(

@@ -13,6 +13,7 @@ from collections.abc import Callable, Mapping
 from typing import Any, Final, TypeVar
 
 from ..clock import monotonic
+from ..live import fairness
 from ..live.fairness import Bucket
 
 #: Seconds for which one who sent too much that said nothing is kept out.
@@ -45,6 +46,7 @@ class Sources:
         self._guesses: OrderedDict[str, Bucket] = OrderedDict()
         self._proved: OrderedDict[tuple[str, str], None] = OrderedDict()
         self._new: OrderedDict[str, tuple[Bucket, ...]] = OrderedDict()
+        self._spoken: OrderedDict[tuple[str, str], tuple[Bucket, Bucket]] = OrderedDict()
         self._dials: OrderedDict[tuple[str, str], Bucket] = OrderedDict()
         self._unapproved: OrderedDict[str, Bucket] = OrderedDict()
 
@@ -110,6 +112,14 @@ class Sources:
             return math.ceil(wait)
         bucket.take(1, now)
         return 0
+
+    def frames_left(self, identity: str, address: str) -> tuple[Bucket, Bucket]:
+        """The buckets of frames, and of those that say nothing: a new socket does not fill them again."""
+        made = lambda: (  # noqa: E731
+            Bucket(fairness.FRAMES_A_SECOND, fairness.FRAMES_AT_ONCE),
+            Bucket(fairness.WASTE_A_SECOND, fairness.WASTE_AT_ONCE),
+        )
+        return _kept(self._spoken, (identity, source(address)), made)
 
     def takes_unapproved(self, identity: str, size: int) -> bool:
         """Whether so many bytes of a charger that nobody has approved are within its quota."""

@@ -20,6 +20,8 @@ from ..clock import A_TURN, monotonic
 SLICE: Final = 0.0003
 #: Seconds of one turn of the loop for all of those in line.
 SHARE: Final = 0.004
+#: Frames of one WebSocket after which the clock and its bucket are looked at.
+LOOK_EVERY: Final = 8
 #: Frames a second on one WebSocket in the long run, and at once. A charger waits for each answer, so it sends
 #: as fast as that only when it empties its queue.
 FRAMES_A_SECOND: Final = 100.0

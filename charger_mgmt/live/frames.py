@@ -72,6 +72,11 @@ class FrameReader:
         #: Frames read so far, whatever became of them.
         self.count = 0
 
+    @property
+    def held(self) -> int:
+        """Bytes of a message that is not whole yet."""
+        return len(self._buffer) + self._joined
+
     def feed(self, data: bytes) -> None:
         """Take bytes; call `next` until it gives None before feeding more."""
         if not self._buffer:

@@ -20,6 +20,11 @@ log = logging.getLogger(__name__)
 
 #: How long a peer may leave a write unread before it is dropped. Seconds.
 WRITE_DEADLINE = 20.0
+#: Bytes of unfinished messages that all sockets together may hold here, and of one that is worth dropping for it.
+MOST_HELD = 256 << 20
+_WORTH_DROPPING = 16 << 10
+#: Seconds between looks at them.
+_HELD_EVERY = 5.0
 _STEP = 1.0
 
 
@@ -38,6 +43,7 @@ class KeepAlive:
         self._sockets: set[ChargerSocket] = set()
         #: Sockets that were ever watched.
         self.opened = 0
+        self._looked_at_held = 0.0
 
     def watch(self, socket: ChargerSocket) -> None:
         self._sockets.add(socket)
@@ -77,12 +83,27 @@ class KeepAlive:
 
     def tick(self, now: float) -> None:
         """Look at every socket once; `now` in monotonic seconds."""
+        if now - self._looked_at_held >= _HELD_EVERY:
+            self._looked_at_held = now
+            self._bound_held()
         for socket in list(self._sockets):
             if socket.writing_since is not None and now - socket.writing_since > self._write_deadline:
                 log.warning("dropping %s: it does not read what we send", socket.peer)
                 socket.drop("the charger did not read what we sent")
             elif self.interval:
                 self._look(socket, now)
+
+    def _bound_held(self) -> None:
+        """Who leaves long messages unfinished must not fill the memory: the longest go, until half is free."""
+        total = sum(socket.held for socket in self._sockets)
+        if total <= MOST_HELD:
+            return
+        log.warning("%d MB of unfinished messages are held: the longest are dropped", total >> 20)
+        for socket in sorted(self._sockets, key=lambda one: one.held, reverse=True):
+            if total <= MOST_HELD // 2 or socket.held < _WORTH_DROPPING:
+                return
+            total -= socket.held
+            socket.drop("its message was not finished, and room was needed")
 
     def _look(self, socket: ChargerSocket, now: float) -> None:
         if not socket.reading:

@@ -18,7 +18,7 @@ import gevent
 from gevent.event import AsyncResult, Event
 
 from .. import clock
-from ..beside import LONG, beside, long_ones
+from ..beside import LONG, TOO_MANY_WAIT, beside, long_ones
 from ..errors import CallErrored, CallTimedOut, ChargerBusy, ChargerGone
 from ..ocpp import schemas
 from ..ocpp.conversation import (
@@ -165,6 +165,9 @@ class Session:
 
     def _take_long(self, text: str) -> None:
         """Wait for one's turn, and for the answer: what a long message is decoded to fills thirty times its space."""
+        if not long_ones.has_room:
+            self.drop(TOO_MANY_WAIT)
+            return
         began = clock.monotonic()
         with long_ones:
             frame = beside(len(text), decode, text)

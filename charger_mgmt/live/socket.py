@@ -130,6 +130,11 @@ class ChargerSocket:
                 sock.setsockopt(_socket.IPPROTO_TCP, _socket.TCP_USER_TIMEOUT, milliseconds)
 
     @property
+    def held(self) -> int:
+        """Bytes that wait here for the rest of their message."""
+        return self._reader.held
+
+    @property
     def is_open(self) -> bool:
         """Messages can still be sent."""
         return self._open and not self._closing
@@ -143,7 +148,7 @@ class ChargerSocket:
         try:
             while self._open:
                 event = self._reader.next()
-                if self._reader.count != self._counted:
+                if self._reader.count - self._counted >= fairness.LOOK_EVERY:
                     self._gives_way()
                 if event is None:
                     self.reading = True
@@ -175,6 +180,10 @@ class ChargerSocket:
         except (OSError, SocketClosed) as error:
             self._end(f"the connection broke: {error}")
         return None
+
+    def shares(self, frames_left: Bucket, waste_left: Bucket) -> None:
+        """Take from these buckets, which an earlier socket of the same charger may have emptied."""
+        self._frames, self._waste = frames_left, waste_left
 
     def wasted(self) -> None:
         """A frame that said nothing. Who sends too many of them is closed with 1008."""

@@ -50,6 +50,13 @@ def half_requests(server: GunicornServer) -> RawCharger:
     return charger
 
 
+def half_bodies(server: GunicornServer) -> RawCharger:
+    charger = RawCharger((server.host, server.port))
+    head = b"POST /api/auth/login HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n"
+    charger.sends(head + b"Content-Length: 100\r\n\r\n{")
+    return charger
+
+
 def chargers_that_never_boot(server: GunicornServer) -> RawCharger:
     charger = RawCharger((server.host, server.port))
     charger.socket.settimeout(2)
@@ -58,7 +65,7 @@ def chargers_that_never_boot(server: GunicornServer) -> RawCharger:
 
 
 @pytest.mark.parametrize(
-    "kind", [silent_connections, silent_flat_sockets, half_requests, chargers_that_never_boot]
+    "kind", [silent_connections, silent_flat_sockets, half_requests, half_bodies, chargers_that_never_boot]
 )
 def test_those_who_only_take_up_room_leave_some(
     server: GunicornServer, kind: Callable[[GunicornServer], RawCharger]

@@ -106,3 +106,20 @@ def test_an_ended_socket_is_forgotten(keepalive, ends) -> None:
     assert len(keepalive) == 1
     ours.drop()
     assert len(keepalive) == 0
+
+
+def test_unfinished_messages_have_a_bound_for_all_sockets_together(
+    keepalive, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("charger_mgmt.live.keepalive.MOST_HELD", 100_000)
+    sockets = [pair(keepalive=keepalive) for _ in range(4)]
+    readers = [gevent.spawn(ours.receive) for ours, _ in sockets]
+    now = sockets[0][0].heard_at
+    for (_, theirs), kilobytes in zip(sockets, (60, 50, 20, 1), strict=True):
+        theirs.sendall(frame(TEXT, b"x" * 99_000)[: kilobytes * 1000])
+    until(lambda: sum(ours.held for ours, _ in sockets) == 131_000)
+    keepalive.tick(now + 10)
+    assert [ours.is_open for ours, _ in sockets] == [False, False, True, True]
+    for _, theirs in sockets:
+        theirs.close()
+    gevent.joinall(readers, timeout=5)

@@ -453,3 +453,20 @@ def test_a_short_message_does_not_wait_for_long_ones() -> None:
     for charger in chargers:
         charger.gate.set()
     until(lambda: all(charger.socket.sent for charger in chargers))
+
+
+def test_when_too_many_long_messages_wait_the_next_sender_is_dropped_unanswered(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("charger_mgmt.beside.MOST_WAITING", 1)
+    chargers = [Charger() for _ in range(4)]
+    for charger in chargers:
+        charger.gate.clear()
+        charger.socket.says(long_call(1))
+        until(lambda charger=charger: charger.socket.unread == 0)  # type: ignore[misc]
+    until(lambda: not chargers[3].socket.is_open)
+    assert [charger.socket.is_open for charger in chargers] == [True, True, True, False]
+    assert chargers[3].socket.sent == []
+    for charger in chargers:
+        charger.gate.set()
+    until(lambda: all(charger.socket.sent for charger in chargers[:3]))

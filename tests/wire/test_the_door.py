@@ -13,7 +13,7 @@ import pytest
 from tests.support.processes import wait_until
 from tests.support.server import GunicornServer
 
-from .raw import CLOSE, RawCharger, asked, booted, dialed
+from .raw import CLOSE, TEXT, RawCharger, asked, booted, dialed, frame
 from .test_gateway_admission import PASSWORD, basic
 
 STATUS = {"connectorId": 1, "status": "Available", "errorCode": "NoError"}
@@ -161,6 +161,15 @@ def test_held_to_the_letter_it_must_boot_first(server: Any) -> None:
     server.post("/api/chargers", {"chargerId": "STRICT", "strict": True})
     with dialed(server, "STRICT") as charger:
         assert charger.calls("StatusNotification", STATUS)[2] == "SecurityError"
+
+
+def test_a_charger_that_was_closed_for_its_noise_is_kept_out_for_a_while(server: Any) -> None:
+    with booted(server, "NOISY") as charger:
+        charger.sends(frame(TEXT, b"") * 400)
+        assert charger.hears_close() == 1008
+    refused = asked(server, "/ocpp/NOISY")
+    assert (refused.status, int(refused.headers["retry-after"]) > 10) == (429, True)
+    assert asked(server, "/ocpp/QUIET").status == 101
 
 
 # Browsers, and sockets that are replaced
