@@ -10,6 +10,7 @@ from .live.last_seen import LastSeen
 from .live.registry import Registry
 from .services import retention
 from .services.committer import Committer
+from .services.feed import Feed
 from .store import engine
 from .store.sole import SoleProcess
 
@@ -27,7 +28,9 @@ class CentralSystem:
         self.engine = engine.create(settings)
         self.registry = Registry()
         self.last_seen = LastSeen()
-        self.committer = Committer(self.engine, settings)
+        #: What has happened, for whoever in this process wants to know.
+        self.feed = Feed()
+        self.committer = Committer(self.engine, settings, self.feed)
         self.sole = SoleProcess(self.engine)
         #: Called by start(), in order; the gateway adds its greenlets here.
         self.on_start: list[Callable[[CentralSystem], None]] = [retention.start]

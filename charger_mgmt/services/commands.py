@@ -35,6 +35,7 @@ from ..store import chargers, commands, tags
 from ..store.connections import reading, writing
 from ..store.pages import Page
 from . import charger_passwords
+from .feed import CommandEnded, Feed
 from .masking import HIDDEN, Masking, is_secret
 
 log = logging.getLogger(__name__)
@@ -71,6 +72,7 @@ class Central(Protocol):
     settings: Mapping[str, Any]
     engine: Engine
     registry: Any
+    feed: Feed
     process_id: str
 
 
@@ -309,6 +311,7 @@ def _see_through(central: Central, command: Queued) -> None:
         _record(central, command, state, **values)
     finally:
         command.done.set(outcome)
+        central.feed.publish([CommandEnded(command.identity, command.command_id)])
 
 
 def _record_late(central: Central, command: Queued, answer: dict[str, Any] | CallErrored) -> None:
@@ -317,6 +320,7 @@ def _record_late(central: Central, command: Queued, answer: dict[str, Any] | Cal
     else:
         values = {"response": _masking(command).tree(answer)}
     _record(central, command, commands.LATE_ANSWER, answered_at=clock.now(), **values)
+    central.feed.publish([CommandEnded(command.identity, command.command_id)])
 
 
 def _record(

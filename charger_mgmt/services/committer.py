@@ -35,6 +35,7 @@ from . import (
     status_notification,
     stop_transaction,
 )
+from .feed import Feed
 from .inbound import BatchService, ChargerMessage, Reply, Settings
 
 if TYPE_CHECKING:
@@ -85,8 +86,9 @@ class ProcessingFailed(Exception):
 class Committer:
     """Stores chargers' messages. Without `start()` it works synchronously, a batch of one at a time."""
 
-    def __init__(self, engine: Engine, settings: Settings) -> None:
+    def __init__(self, engine: Engine, settings: Settings, feed: Feed | None = None) -> None:
         self._engine = engine
+        self._feed = feed or Feed()
         self._settings = settings
         self._started = False
         #: What no committer has taken yet: at most one message of each session, whose next ones wait there.
@@ -269,10 +271,14 @@ class Committer:
             self._set_aside(batch[0], error)
 
     def _answer(self, batch: Sequence[Ticket], replies: Sequence[Reply]) -> None:
+        """After the commit: chargers get their answers, and whoever wants to know hears what has happened."""
         for ticket, reply in zip(batch, replies, strict=True):
             ticket.set(reply)
             if ticket.abandoned and ticket.message.action == "Connect":
                 self._undo(ticket.message, reply)
+        for reply in replies:
+            if reply.facts:
+                self._feed.publish(reply.facts)
 
     def _undo(self, connect: ChargerMessage, reply: Reply) -> None:
         """Nobody waited for this connection any more: no socket stands behind its generation."""

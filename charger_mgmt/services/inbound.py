@@ -10,6 +10,7 @@ from typing import Any, TypeAlias
 from sqlalchemy import Connection
 
 from ..domain import transactions as rules
+from .feed import Fact
 
 
 @dataclass(slots=True)
@@ -56,10 +57,11 @@ class FollowUp:
 
 @dataclass(slots=True)
 class Reply:
-    """The CALLRESULT's payload, and what to do afterwards."""
+    """The CALLRESULT's payload, what to do afterwards, and what has happened (told once it is committed)."""
 
     payload: dict[str, Any]
     follow_ups: tuple[FollowUp, ...] = ()
+    facts: tuple[Fact, ...] = ()
 
 
 Settings: TypeAlias = Mapping[str, Any]

@@ -9,11 +9,9 @@ from __future__ import annotations
 
 import re
 import secrets
-from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, TypeVar
+from typing import Any
 
-import gevent
 from sqlalchemy import Connection, Engine, Row
 
 from .. import clock
@@ -39,13 +37,11 @@ from ..store.transactions import LARGEST_ID
 from . import transactions
 from .authorize import unknown_tag_status
 from .commands import Central, CommandOutcome, Queued, check_registration, dispatch, find_charger, queue
+from .feed import CommandEnded, Fact, SessionBegan, SessionEnded
 from .start_transaction import REMOTE_START_WINDOW, counts_as_active
 from .tags import RELATIVE
 
 START = "RemoteStartTransaction"
-#: How often the database is asked whether the charger's own message has come.
-POLL_SECONDS = 0.1
-_T = TypeVar("_T")
 #: As we write a transactionId: `65`, never `00065`.
 _TRANSACTION_ID = re.compile(r"[1-9][0-9]{0,9}")
 
@@ -91,6 +87,7 @@ def start(
     if message is not None:
         raise InvalidInput(f"sessionId: {message}", {"sessionId": message})
     deadline = clock.monotonic() + central.settings["OPERATOR_WAIT"]
+    at_once = earlier = fresh = None
     with writing(engine) as conn:
         # The lock makes two requests with one sessionId come one after the other.
         charger = find_charger(conn, identity, lock=True)
@@ -101,21 +98,24 @@ def start(
         if is_flat(central, charger):
             check_registration(charger, START)
             judged = _judge(conn, central, charger, connector_id, id_tag)
-            return _start_flat(conn, charger, session_id, connector_id, id_tag, judged)
-        earlier = commands.newest_start(conn, charger.id, session_id)
-        if earlier is not None and not _may_still_start(earlier):
-            earlier = None
-        fresh = None
-        if earlier is None:
-            _judge(conn, central, charger, connector_id, id_tag)
-            fresh = _queue_start(conn, central, charger, session_id, connector_id, id_tag, requested_by)
+            at_once = _start_flat(conn, charger, session_id, connector_id, id_tag, judged)
+        else:
+            earlier = commands.newest_start(conn, charger.id, session_id)
+            if earlier is not None and not _may_still_start(earlier):
+                earlier = None
+            if earlier is None:
+                _judge(conn, central, charger, connector_id, id_tag)
+                fresh = _queue_start(conn, central, charger, session_id, connector_id, id_tag, requested_by)
+    if at_once is not None and at_once.transaction_id is not None:
+        central.feed.publish([SessionBegan(identity, at_once.transaction_id)])
+        return at_once
     if fresh is not None:
         outcome, command_id = dispatch(central, fresh, deadline - clock.monotonic()), fresh.command_id
     else:
         assert earlier is not None
         command_id = earlier.id
-        outcome = _answer_to(engine, identity, command_id, deadline)
-    return _progress_of_start(engine, outcome, session_id, deadline)
+        outcome = _answer_to(central, engine, identity, command_id, deadline)
+    return _progress_of_start(central, engine, outcome, session_id, deadline)
 
 
 def _started_before(known: Row[Any]) -> Progress:
@@ -197,10 +197,13 @@ def end(central: Central, engine: Engine, name: str, *, force: bool = False, req
         else:
             transactions.end_by_operator(conn, row.id, now=clock.now())
     if command is None:
+        if not force:
+            central.feed.publish([SessionEnded(row.identity, row.id)])
         return Progress(row.identity, row.session_id, row.id, _status(engine, row.id))
     outcome = dispatch(central, command, deadline - clock.monotonic())
     until = deadline if outcome.state == commands.ACCEPTED else 0
-    status = _poll(until, lambda: _completed(engine, row.id))
+    ended = SessionEnded(row.identity, row.id)
+    status = central.feed.awaits(lambda fact: fact == ended, lambda: _completed(engine, row.id), until)
     if status is None:
         _raise_unless_accepted(outcome)
     return Progress(row.identity, row.session_id, row.id, status or row.status, outcome.command_id)
@@ -308,7 +311,9 @@ def _may_still_start(command: Row[Any]) -> bool:
     return said_yes and command.created_at > clock.now() - REMOTE_START_WINDOW
 
 
-def _answer_to(engine: Engine, identity: str, command_id: int, deadline: float) -> CommandOutcome:
+def _answer_to(
+    central: Central, engine: Engine, identity: str, command_id: int, deadline: float
+) -> CommandOutcome:
     """What the charger answered to a command that another request sent."""
 
     def answered() -> CommandOutcome | None:
@@ -319,7 +324,9 @@ def _answer_to(engine: Engine, identity: str, command_id: int, deadline: float) 
         outcome = CommandOutcome(identity, command_id, state, row.response, _failure(row))
         return None if outcome.waiting else outcome
 
-    return _poll(deadline, answered) or CommandOutcome(identity, command_id, commands.SENT)
+    ended = CommandEnded(identity, command_id)
+    outcome = central.feed.awaits(lambda fact: fact == ended, answered, deadline)
+    return outcome or CommandOutcome(identity, command_id, commands.SENT)
 
 
 def _failure(command: Row[Any]) -> ChargerManagementError | None:
@@ -332,9 +339,14 @@ def _failure(command: Row[Any]) -> ChargerManagementError | None:
     return None
 
 
-def _progress_of_start(engine: Engine, outcome: CommandOutcome, session_id: str, deadline: float) -> Progress:
+def _progress_of_start(
+    central: Central, engine: Engine, outcome: CommandOutcome, session_id: str, deadline: float
+) -> Progress:
+    def began(fact: Fact) -> bool:
+        return isinstance(fact, SessionBegan) and fact.command_id == outcome.command_id
+
     until = deadline if outcome.state == commands.ACCEPTED else 0
-    transaction_id = _poll(until, lambda: _caused(engine, outcome.command_id))
+    transaction_id = central.feed.awaits(began, lambda: _caused(engine, outcome.command_id), until)
     if transaction_id is None:
         _raise_unless_accepted(outcome)
         return Progress(
@@ -409,10 +421,3 @@ def _status(engine: Engine, transaction_id: int) -> str | None:
 def _completed(engine: Engine, transaction_id: int) -> str | None:
     status = _status(engine, transaction_id)
     return status if status == COMPLETED else None
-
-
-def _poll(deadline: float, look: Callable[[], _T | None]) -> _T | None:
-    """Look at least once, and until the deadline (monotonic seconds), for something to be there."""
-    while (found := look()) is None and (left := deadline - clock.monotonic()) > 0:
-        gevent.sleep(min(POLL_SECONDS, left))
-    return found

@@ -22,6 +22,7 @@ from ..store.base import AnyRow
 from ..store.models import Command, Transaction
 from . import flat_status, inbox
 from .authorize import unknown_tag_status
+from .feed import SessionBegan
 from .flat_status import Outlet
 from .inbound import ChargerMessage, Reply, Settings
 from .meter_values import storable_connector
@@ -48,6 +49,8 @@ class _Start:
     #: What is known of the tag.
     tag: TagRecord | None = None
     command_id: int | None = None
+    #: It made a session of its own.
+    is_new: bool = False
     #: The same start, earlier in this batch.
     twin: _Start | None = None
 
@@ -290,7 +293,7 @@ def _link_remote_starts(conn: Connection, fresh: Sequence[_Start], now: datetime
 def _insert(conn: Connection, fresh: Sequence[_Start]) -> None:
     ids = transactions.add(conn, [_row(s) for s in fresh])
     for s in fresh:
-        s.transaction_id = ids[s.key]
+        s.transaction_id, s.is_new = ids[s.key], True
         if s.command_id is not None:
             conn.execute(
                 update(Command).where(Command.id == s.command_id).values(transaction_id=s.transaction_id)
@@ -328,4 +331,7 @@ def _reply(s: _Start, tags: dict[str, TagRecord]) -> Reply:
         # The life of a one-use tag ends with the start that it was made for, not in the middle of its session.
         expiry = tag.expiry_date if tag.only_at is None else None
         info = Verdict(origin.verdict.status, expiry, tag.parent_id_tag)
-    return Reply({"transactionId": origin.transaction_id, "idTagInfo": info.info(timestamps.format)})
+    payload = {"transactionId": origin.transaction_id, "idTagInfo": info.info(timestamps.format)}
+    if not s.is_new or s.transaction_id is None:
+        return Reply(payload)
+    return Reply(payload, facts=(SessionBegan(s.message.identity, s.transaction_id, s.command_id),))

@@ -20,6 +20,7 @@ from ..store.base import AnyRow
 from ..store.models import MeterValue, Transaction
 from . import flat_status, inbox
 from .authorize import unknown_tag_status
+from .feed import SessionEnded
 from .flat_status import Outlet
 from .inbound import ChargerMessage, Reply, Settings
 from .meter_values import sample_row
@@ -40,6 +41,8 @@ class _Stop:
     reason: str
     session: Any = None
     reconciled: bool = False
+    #: It is this stop that has ended the session.
+    ends: bool = False
 
 
 def stop(
@@ -84,7 +87,8 @@ def _come_to(stops: Sequence[_Stop]) -> _Outcome:
     conflicting: list[tuple[ChargerMessage, int]] = []
     for s in stops:
         if s.session is not None:
-            changed = _conflict(s, conflicting) if _is_ended(s) else _completed(s)
+            s.ends = not _is_ended(s)
+            changed = _completed(s) if s.ends else _conflict(s, conflicting)
             if changed:
                 ended.setdefault(s.session.id, {"id": s.session.id}).update(changed)
                 vars(s.session).update(changed)
@@ -308,5 +312,6 @@ def _replies(conn: Connection, stops: Sequence[_Stop], now: datetime, settings: 
             payload["idTagInfo"] = verdict.info(timestamps.format)
         if s.message.flat and s.session is not None:
             payload["transactionId"] = s.session.id
-        replies.append(Reply(payload))
+        facts = (SessionEnded(s.message.identity, s.session.id),) if s.ends else ()
+        replies.append(Reply(payload, facts=facts))
     return replies

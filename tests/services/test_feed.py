@@ -1,0 +1,113 @@
+"""Facts are told after the commit, and once."""
+
+from __future__ import annotations
+
+import time
+
+import gevent
+import pytest
+from sqlalchemy import event
+
+from charger_mgmt import clock
+from charger_mgmt.errors import DatabaseAway
+from charger_mgmt.services.committer import Committer
+from charger_mgmt.services.feed import CommandEnded, Feed, SessionBegan, SessionEnded
+
+from .conftest import ago
+
+
+@pytest.fixture
+def told(central):
+    """What the committer's feed has told."""
+    feed, facts = Feed(), []
+    feed.subscribe(facts.append)
+    central.committer = Committer(central.engine, central.settings, feed)
+    return facts
+
+
+def test_a_session_is_told_of_at_its_begin_and_at_its_end(central, told):
+    charger = central.charger()
+    session = charger.starts(ago(hours=1))["transactionId"]
+    assert told == [SessionBegan(charger.identity, session)]
+    charger.stops(session)
+    assert told[1:] == [SessionEnded(charger.identity, session)]
+
+
+def test_what_comes_again_is_told_once(central, told):
+    charger = central.charger()
+    session = charger.starts(ago(hours=1))["transactionId"]
+    assert charger.starts(ago(hours=1))["transactionId"] in (session, session + 1)
+    count = len(told)
+    charger.stops(session)
+    charger.stops(session)
+    charger.stops(4711)
+    assert told[count:] == [SessionEnded(charger.identity, session)]
+
+
+def test_nothing_is_told_of_what_was_not_committed(central, told):
+    def refuses(_conn):
+        raise RuntimeError("the disk is full")
+
+    charger = central.charger()
+    event.listen(central.engine, "commit", refuses)
+    with pytest.raises(DatabaseAway):
+        charger.starts(ago(hours=1))
+    event.remove(central.engine, "commit", refuses)
+    assert told == []
+
+
+def test_a_fact_is_told_when_others_can_see_what_it_tells(central, told):
+    seen = []
+
+    def looks(fact):
+        with central.engine.connect() as conn:
+            seen.append(conn.exec_driver_sql("SELECT COUNT(*) FROM transactions").scalar())
+
+    central.committer._feed.subscribe(looks)
+    central.charger().starts(ago(hours=1))
+    assert seen == [1]
+
+
+def test_a_listener_that_fails_harms_nobody(central, told, caplog):
+    central.committer._feed._listeners.insert(0, lambda fact: 1 / 0)
+    assert central.charger().starts(ago(hours=1))["transactionId"]
+    assert len(told) == 1
+    assert "a listener failed" in caplog.text
+
+
+def test_who_waits_looks_at_once_after_the_fact_and_at_the_deadline():
+    feed, there = Feed(), []
+    fact = CommandEnded("CP1", 7)
+
+    def wait(seconds: float):
+        return feed.awaits(
+            lambda told: told == fact, lambda: there[0] if there else None, clock.monotonic() + seconds
+        )
+
+    assert wait(0.05) is None
+    waiting = gevent.spawn(wait, 20.0)
+    gevent.sleep(0.02)
+    feed.publish([CommandEnded("CP1", 8), SessionBegan("CP1", 7)])
+    gevent.sleep(0.02)
+    assert not waiting.ready()
+    there.append("here")
+    began = time.monotonic()
+    feed.publish([fact])
+    assert waiting.get(timeout=5) == "here"
+    assert time.monotonic() - began < 1
+    assert wait(-1.0) == "here"
+    assert feed._listeners == []
+
+
+def test_a_fact_that_comes_too_early_is_no_reason_to_give_up():
+    feed, there = Feed(), []
+    waiting = gevent.spawn(
+        feed.awaits, lambda told: True, lambda: there[0] if there else None, clock.monotonic() + 20
+    )
+    gevent.sleep(0.02)
+    feed.publish([CommandEnded("CP1", 7)])
+    gevent.sleep(0.02)
+    assert not waiting.ready()
+    there.append("here")
+    feed.publish([CommandEnded("CP1", 7)])
+    assert waiting.get(timeout=5) == "here"
