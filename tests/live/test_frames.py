@@ -127,6 +127,7 @@ def test_a_close_frame_tells_code_and_reason() -> None:
         (frame(CLOSE, b"\x03\xed"), "impossible code"),
         (frame(CLOSE, b"\x00\x01"), "impossible code"),
     ],
+    ids=lambda value: value if isinstance(value, str) else "frame",  # its mask is random
 )
 def test_broken_framing_is_a_protocol_error(data: bytes, reason: str) -> None:
     wrong = violation(data)
