@@ -35,6 +35,7 @@ from ..store import chargers, commands, tags
 from ..store.connections import reading, writing
 from ..store.pages import Page
 from . import charger_passwords
+from .answers import Answered, take_effect
 from .feed import CommandEnded, Feed
 from .masking import HIDDEN, Masking, is_secret
 
@@ -347,50 +348,17 @@ def _write(conn: Connection, command: Queued, state: str, values: dict[str, Any]
         moved = commands.move(conn, command.command_id, commands.LATE_ANSWER, **values)
     if not moved:
         log.warning("command %d cannot become %r from where it is", command.command_id, state)
-    if moved and command.key_hash is not None:
-        _settle_key(conn, command, command.key_hash, state, values)
-    if moved and command.action == "GetConfiguration":
-        number = _number_of_connectors(values.get("response") or {})
-        if number is not None:
-            chargers.change(conn, command.charger_id, number_of_connectors=number)
-
-
-def _number_of_connectors(response: Mapping[str, Any]) -> int | None:
-    """What an answer to GetConfiguration says of it (section 9.1.20); None: nothing that can be believed."""
-    for entry in response.get("configurationKey") or ():
-        value = str(entry.get("value") or "").strip() if isinstance(entry, dict) else ""
-        key = str(entry.get("key")).strip().lower() if isinstance(entry, dict) else ""
-        if key == "numberofconnectors" and value.isdecimal() and 1 <= len(value) <= 4 and int(value):
-            return int(value)
-    return None
-
-
-#: Errors that leave open whether the charger took what it was sent.
-_UNCLEAR = {"InternalError", "GenericError"}
-
-
-def _settle_key(
-    conn: Connection, command: Queued, key_hash: str, state: str, values: Mapping[str, Any]
-) -> None:
-    """What a command's state says about the AuthorizationKey that it carries; nothing, while it is unclear."""
-    charger = find_charger(conn, command.identity, lock=True)
-    pending = charger.pending_password_hashes
-    if not charger_passwords.is_pending(pending, key_hash):
-        return  # settled by the charger's use of it, or by a newer password
-    status = (values.get("response") or {}).get("status")
-    if status == "Accepted":
-        chargers.change(conn, charger.id, password_hash=key_hash, pending_password_hashes=None)
-        return
-    refused = status in ("Rejected", "NotSupported")
-    error = values.get("error_code")
-    refused = refused or (error is not None and error not in _UNCLEAR)
-    refused = refused or (state == commands.CHARGER_GONE and not command.sent)
-    if refused:
-        left = charger_passwords.without_pending(pending, key_hash)
-        chargers.change(conn, charger.id, pending_password_hashes=left)
-    elif status == "RebootRequired":
-        left = charger_passwords.after_reboot(pending, key_hash)
-        chargers.change(conn, charger.id, pending_password_hashes=left)
+    if moved:
+        answered = Answered(
+            command.charger_id,
+            command.identity,
+            state,
+            values.get("response") or {},
+            values.get("error_code"),
+            command.sent,
+            command.key_hash,
+        )
+        take_effect(conn, command.action, answered)
 
 
 def _of_error(command: Queued, error: CallErrored) -> dict[str, Any]:

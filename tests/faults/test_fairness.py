@@ -95,7 +95,7 @@ def bystanders_are_served(
 ) -> None:
     door = proxy or server
     log, grown, worker = len(server.log()), memory(server), server.worker_pid
-    seconds = 2.5 if count == FEW else 4.0
+    seconds = 1.6 if count == FEW else 3.0
     command = [
         sys.executable,
         "-m",
@@ -109,7 +109,7 @@ def bystanders_are_served(
         bystanders = [stack.enter_context(booted(door, f"BYSTANDER-{n}")) for n in range(BYSTANDERS)]
         attack = subprocess.Popen([*command, str(seconds + 2)], cwd=ROOT, stdout=subprocess.PIPE)
         try:
-            time.sleep(1.0 if count == FEW else 1.5)
+            time.sleep(0.8 if count == FEW else 1.2)
             until = time.monotonic() + seconds
             with ThreadPoolExecutor(BYSTANDERS) as pool:
                 found = list(pool.map(lambda charger: speaks(charger, until), bystanders))
