@@ -7,11 +7,13 @@ the database.
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable
+from collections import Counter, deque
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any, Final, ParamSpec, TypeVar
 
 import gevent
-from gevent.lock import BoundedSemaphore
+from gevent.event import Event
 from gevent.threadpool import ThreadPool
 
 P = ParamSpec("P")
@@ -20,31 +22,72 @@ T = TypeVar("T")
 #: Characters of a message beyond which reading it takes more than a few milliseconds: a thousand samples.
 LONG: Final = 32_768
 #: Long messages that may wait for their turn; whoever comes then is dropped, unacknowledged, and comes back.
-MOST_WAITING: Final = 128
+MOST_WAITING: Final = 256
+MOST_OF_A_SOURCE: Final = 32
 TOO_MANY_WAIT: Final = "too many long messages are waiting"
 
 
 class LongOnes:
-    """Long messages that are in hand at a time, from decoding to the commit; the others wait as text."""
+    """Long messages that are in hand at a time, from decoding to the commit; the others wait as text.
+
+    Those whose sender has proved itself go before the others; of one source only so many may wait.
+    """
 
     def __init__(self, most: int) -> None:
-        self._turns = BoundedSemaphore(most)
-        self._waiting = 0
+        self._free = most
+        self._proven: deque[Event] = deque()
+        self._others: deque[Event] = deque()
+        self._waiting: Counter[str] = Counter()
 
-    @property
-    def has_room(self) -> bool:
-        """Whether one more may wait; it should be asked before entering."""
-        return self._waiting < MOST_WAITING
+    def has_room(self, source: str) -> bool:
+        """Whether one more of this source may wait; to be asked before `turn`."""
+        return self._waiting[source] < MOST_OF_A_SOURCE and self._waiting.total() < MOST_WAITING
 
-    def __enter__(self) -> None:
-        self._waiting += 1
+    @contextmanager
+    def turn(self, source: str, *, proven: bool = False) -> Iterator[Callable[[], None]]:
+        """Wait for one's turn. It ends with the block, or earlier by calling what is given."""
+        if self._free > 0:
+            self._free -= 1
+        else:
+            self._wait(source, self._proven if proven else self._others)
+        ended = False
+
+        def end() -> None:
+            nonlocal ended
+            if ended:
+                return
+            ended = True
+            line = self._proven or self._others
+            if line:
+                line.popleft().set()  # it has this turn now
+            else:
+                self._free += 1
+
         try:
-            self._turns.acquire()
+            yield end
         finally:
-            self._waiting -= 1
+            end()
 
-    def __exit__(self, *_: object) -> None:
-        self._turns.release()
+    def _wait(self, source: str, line: deque[Event]) -> None:
+        mine = Event()
+        line.append(mine)
+        self._waiting[source] += 1
+        try:
+            mine.wait()
+        except BaseException:  # killed while it stood in line, or just as its turn came
+            if mine in line:
+                line.remove(mine)
+            elif mine.is_set():
+                following = self._proven or self._others
+                if following:
+                    following.popleft().set()
+                else:
+                    self._free += 1
+            raise
+        finally:
+            self._waiting[source] -= 1
+            if not self._waiting[source]:
+                del self._waiting[source]
 
 
 long_ones: Final = LongOnes(2)
@@ -52,6 +95,14 @@ long_ones: Final = LongOnes(2)
 _SWITCH: Final = 0.001
 
 _pool: Any = None
+
+
+def size_of(text: str, dialect: str) -> int:
+    """The size of a message whose work is done inside of a transaction.
+
+    SQLite's writers wait in the driver, where nobody else has a turn: whoever holds its lock must not give his away.
+    """
+    return 0 if dialect == "sqlite" else len(text)
 
 
 def beside(size: int, function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:

@@ -56,6 +56,14 @@ class TrustedProxies:
         return address is not None and any(address in network for network in self._networks)
 
 
+def source(address: str) -> str:
+    """What counts as one source: an IPv4 address, or the network of an IPv6 one (64 bits)."""
+    parsed = _address(address)
+    if isinstance(parsed, ipaddress.IPv6Address):
+        return str(ipaddress.IPv6Network((parsed, 64), strict=False))
+    return address if parsed is None else str(parsed)
+
+
 def networks(text: str) -> tuple[str, ...]:
     """The addresses and networks of a setting, separated by commas or blanks. Raises ValueError naming a wrong one."""
     found = []

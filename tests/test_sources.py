@@ -9,7 +9,8 @@ import pytest
 from charger_mgmt.gateway import sources as limits
 from charger_mgmt.gateway.places import Places
 from charger_mgmt.gateway.requests import Waiting
-from charger_mgmt.gateway.sources import Sources, source
+from charger_mgmt.gateway.sources import Sources
+from charger_mgmt.proxies import source
 
 SETTINGS: dict[str, Any] = {
     "ANONYMOUS_SOCKETS_PER_SOURCE": 2,
@@ -48,24 +49,36 @@ def test_an_ipv6_network_is_one_source(address: str, counts_as: str) -> None:
     assert source(address) == counts_as
 
 
-def test_a_penalty_is_for_one_name_from_one_source(doors: Sources, now: list[float]) -> None:
-    doors.penalise("CP1", HERE)
-    assert doors.penalty("CP1", HERE) == limits.PENALTY
-    assert (doors.penalty("CP1", THERE), doors.penalty("CP2", HERE)) == (0, 0)
+def test_a_penalty_is_for_one_name_from_one_source_and_not_for_who_has_its_password(
+    doors: Sources, now: list[float]
+) -> None:
+    doors.penalise("CP1", HERE, proven=False)
+    assert doors.penalty("CP1", HERE, proven=False) == limits.PENALTY
+    others = [("CP1", THERE, False), ("CP2", HERE, False), ("CP1", HERE, True)]
+    assert [doors.penalty(name, address, proven=proven) for name, address, proven in others] == [0, 0, 0]
     now[0] += limits.PENALTY
-    assert doors.penalty("CP1", HERE) == 0
+    assert doors.penalty("CP1", HERE, proven=False) == 0
 
 
-def test_guesses_slow_down_a_source_and_not_who_has_proved_himself_there(
+def test_guesses_slow_down_a_source_and_not_the_chargers_of_its_place(
     doors: Sources, now: list[float]
 ) -> None:
     doors.proved("REAL", HERE)
     for _ in range(int(limits.GUESSES_AT_ONCE)):
-        assert doors.guess_wait("CP1", HERE) == 0
-        doors.guessed(HERE)
-    assert doors.guess_wait("CP1", HERE) == doors.guess_wait("CP2", HERE) > 0
-    assert doors.guess_wait("REAL", HERE) == doors.guess_wait("CP1", THERE) == 0
-    now[0] += 1 / limits.GUESSES_A_SECOND
+        assert doors.guess_wait("CP1", HERE) == doors.held_back(HERE) == 0
+        doors.guessed("CP1", HERE)
+    assert doors.guess_wait("CP1", HERE) > 0
+    assert doors.held_back(HERE) == limits.HELD_BACK
+    # One that has shown its password from there, one that has not yet, and the same one elsewhere.
+    assert (
+        doors.guess_wait("REAL", HERE) == doors.guess_wait("CP2", HERE) == doors.guess_wait("CP1", THERE) == 0
+    )
+    assert doors.held_back(THERE) == 0
+    for _ in range(int(limits.OWN_AT_ONCE)):
+        assert doors.guess_wait("CP2", HERE) == 0
+        doors.guessed("CP2", HERE)
+    assert doors.guess_wait("CP2", HERE) > 0
+    now[0] += (int(limits.OWN_AT_ONCE) + 1) / limits.GUESSES_A_SECOND
     assert doors.guess_wait("CP1", HERE) == 0
 
 
@@ -93,6 +106,21 @@ def test_an_unapproved_charger_stores_so_many_bytes_in_an_hour(doors: Sources, n
     assert doors.takes_unapproved("CP1", 1)
 
 
+def test_who_is_over_quota_is_told_of_once_an_hour(doors: Sources, now: list[float]) -> None:
+    assert not doors.is_over_quota("CP1")
+    doors.takes_unapproved("CP1", 2000)
+    assert doors.is_over_quota("CP1")
+    assert [doors.is_news("CP1") for _ in range(3)] == [True, False, False]
+    now[0] += 3601
+    assert doors.is_news("CP1")
+
+
+def test_refused_messages_are_kept_within_a_bound_of_their_source(doors: Sources) -> None:
+    assert doors.takes_refused(HERE, limits.REFUSED_BYTES_PER_HOUR)
+    assert not doors.takes_refused(HERE, 1)
+    assert doors.takes_refused(THERE, 1)
+
+
 def test_sockets_without_a_password_are_counted_by_source(doors: Sources) -> None:
     for _ in range(2):
         assert not doors.is_full(HERE)
@@ -117,8 +145,10 @@ def test_memory_is_bounded(doors: Sources, monkeypatch: pytest.MonkeyPatch) -> N
     monkeypatch.setattr(limits, "_MOST", 10)
     for number in range(100):
         address = f"192.0.2.{number}"
-        doors.guessed(address)
-        doors.penalise("CP1", address)
+        doors.guessed("CP1", address)
+        doors.penalise("CP1", address, proven=False)
+        doors.takes_refused(address, 1)
+        doors.is_news(f"CP{number}")
         doors.new_charger_wait(address)
         doors.proved(f"CP{number}", address)
         doors.takes_unapproved(f"CP{number}", 1)
@@ -126,9 +156,9 @@ def test_memory_is_bounded(doors: Sources, monkeypatch: pytest.MonkeyPatch) -> N
         doors.frames_left(f"CP{number}", address)
     kept = [
         doors._guesses, doors._penalties, doors._new, doors._proved, doors._unapproved, doors._dials,
-        doors._spoken,
+        doors._spoken, doors._refused, doors._told, doors._guesses_at,
     ]  # fmt: skip
-    assert [len(memory) for memory in kept] == [10] * 7
+    assert [len(memory) for memory in kept] == [10] * 10
 
 
 def test_strangers_leave_room_for_those_who_are_known() -> None:

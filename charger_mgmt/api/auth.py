@@ -3,6 +3,7 @@
 from flask import Blueprint, Response, current_app, request
 from flask_jwt_extended import current_user, get_jwt, jwt_required
 
+from .. import proxies
 from ..extensions import db
 from ..services import accounts, log_ins
 from . import tokens
@@ -26,7 +27,7 @@ def login() -> Response:
         username=username,
         password=password,
         device_token=device_token,
-        source=request.remote_addr or "",
+        source=proxies.source(request.remote_addr or ""),
     )
     return reply(tokens.pair(log_in) | {"deviceToken": devices.token(username)})
 

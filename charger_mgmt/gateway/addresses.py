@@ -86,10 +86,15 @@ def has_usable_key(environ: Mapping[str, Any]) -> bool:
 
 
 def is_from_here(environ: Mapping[str, Any], allowed: Collection[str]) -> bool:
-    """Whether no web page of somebody else's asks: browsers name theirs in Origin, chargers' libraries at most us."""
+    """Whether no web page of somebody else's asks: browsers name theirs in Origin, chargers' libraries at most us.
+
+    A browser that names us may have been told so by somebody else's name server, so it must be allowed as well.
+    """
     origin = environ.get("HTTP_ORIGIN")
     if origin is None or origin in allowed:
         return True
+    if "HTTP_SEC_FETCH_MODE" in environ or environ.get("HTTP_USER_AGENT", "").startswith("Mozilla/"):
+        return False
     try:
         return urlsplit(origin).netloc.lower() == environ.get("HTTP_HOST", "").lower() != ""
     except ValueError:

@@ -12,12 +12,14 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+import gevent
 from gevent.lock import BoundedSemaphore
 from sqlalchemy import Engine, Row
 
 from ..errors import DatabaseAway
 from ..ocpp import identities
 from ..services import charger_passwords
+from ..services.boot import ACCEPTED, registration
 from ..services.committer import Committer
 from ..store import chargers
 from ..store.connections import reading, writing
@@ -37,6 +39,7 @@ _LOOKUPS = 4
 _PATIENCE = 10.0
 #: Seconds that a newcomer waits for room before it is asked to come back.
 _ROOM_PATIENCE = 3.0
+_DIALS_TOO_OFTEN = "This charger dials too often."
 #: Seconds after which a source with too many sockets may ask again.
 _LATER = 30
 
@@ -98,7 +101,7 @@ class Admission:
         self._pacing = pacing
         self._sources = sources
         self._places = places
-        self._closed = settings["CHARGER_ONBOARDING"] == "closed"
+        self._onboarding = settings["CHARGER_ONBOARDING"]
         self._needs_password = settings["CHARGER_AUTH"] == "password"
         self._origins = settings["CHARGER_ORIGINS"]
         self._turns = BoundedSemaphore(_LOOKUPS)
@@ -113,11 +116,13 @@ class Admission:
         if not self._committer.available:
             return _away("The database is away.")
         address = environ.get("REMOTE_ADDR", "")
-        identity = environ.get(addresses.SEGMENT, b"").decode(errors="replace")
-        if seconds := self._sources.penalty(identity, address):
-            return _too_many(seconds, "Too many frames that said nothing came from here.")
-        if identity and (seconds := self._sources.dial_wait(identity, address)):
-            return _too_many(seconds, "This charger dials too often.")
+        given = addresses.credentials(environ)
+        identity = environ.get(addresses.SEGMENT, b"").decode(errors="replace") or (
+            given.user if given else ""
+        )
+        too_often = self._sources.dial_wait(identity, address) if identity else 0
+        if too_often and given is None:
+            return _too_many(too_often, _DIALS_TOO_OFTEN)
         if not self._places.has_room(known=True):
             return _away("Every place is taken.")
         if not self._pacing.waits_for_room(_ROOM_PATIENCE):
@@ -130,7 +135,21 @@ class Admission:
         except _NotNow as wait:
             log.warning("%s: too many wrong passwords from there", address)
             return _too_many(wait.seconds, "Too many wrong passwords came from here.")
-        if isinstance(decision, Admitted) and not decision.proven:
+        if isinstance(decision, Refused) and decision.status == 401 and given is not None:
+            gevent.sleep(self._sources.held_back(address))  # it holds nobody's place among those who enter
+        if isinstance(decision, Admitted):
+            return self._within_limits(decision, identity, address, too_often)
+        return decision
+
+    def _within_limits(
+        self, decision: Admitted, identity: str, address: str, too_often: int
+    ) -> Admitted | Refused:
+        """What counts for those who may come in; most of it not for those who have proved themselves."""
+        if seconds := self._sources.penalty(identity, address, proven=decision.proven):
+            return _too_many(seconds, "Too many frames that said nothing came from here.")
+        if not decision.proven:
+            if too_often:
+                return _too_many(too_often, _DIALS_TOO_OFTEN)
             if self._sources.is_full(address):
                 log.warning("%s: refused, it has ANONYMOUS_SOCKETS_PER_SOURCE sockets already", address)
                 return _too_many(_LATER, "Too many sockets without a password are open from here.")
@@ -212,7 +231,7 @@ class Admission:
         pending = row.pending_password_hashes
         used = charger_passwords.proven(row.password_hash, pending, given.password)
         if used is None:
-            self._sources.guessed(address)
+            self._sources.guessed(row.identity, address)
             return None
         self._sources.proved(row.identity, address)
         if pending:
@@ -229,7 +248,7 @@ class Admission:
         row = self.find(identity)
         used = None
         if row is None:
-            if self._closed:
+            if self._onboarding == "closed":
                 return Refused(404, "Not Found", "No charger by this identity is known here.")
             if self._needs_password:
                 return self._without_password(identity)
@@ -246,7 +265,9 @@ class Admission:
                 if not row.allow_without_password:
                     return self._without_password(identity)
                 log.warning("charger %s: let in without a password, by allowWithoutPassword", identity)
-            if used is None and row.dialect_pinned and row.bound_dialect == FLAT:
+            if self._is_over_quota(row):
+                return _too_many(_LATER, "This charger has stored what it may before it is approved.")
+            if row.dialect_pinned and row.bound_dialect == FLAT:
                 log.warning("charger %s: refused, an operator has bound it to the flat dialect", identity)
                 return Refused(403, "Forbidden", "This charger speaks the flat dialect (see boundDialect).")
         missing = not offered and row is not None and row.allow_missing_subprotocol
@@ -265,6 +286,10 @@ class Admission:
             known=used is not None or (row is not None and row.registration == "Accepted"),
             password_hash=used or (row.password_hash if row is not None else None),
         )
+
+    def _is_over_quota(self, row: Row[Any]) -> bool:
+        admitted = registration(row.approved, self._onboarding) == ACCEPTED
+        return not admitted and self._sources.is_over_quota(row.identity)
 
     @staticmethod
     def _without_password(identity: str) -> Refused:

@@ -131,7 +131,7 @@ def serve(
         if not admitted.proven:
             sources.closed(socket.address)
         if socket.offended:
-            sources.penalise(identity, socket.address)
+            sources.penalise(identity, socket.address, proven=admitted.proven)
 
 
 def _serve(
@@ -145,7 +145,7 @@ def _serve(
 ) -> None:
     def handle(session: Session, call: CallReceived) -> None:
         if not session.admitted and not connections.sources.takes_unapproved(identity, len(call.text)):
-            over_quota(central, session.charger_id, identity)
+            over_quota(central, connections, session.charger_id, identity)
             session.close(frames.POLICY_VIOLATION, OVER_QUOTA)
             session.answer(call, None, lambda: None)
             return
@@ -213,8 +213,10 @@ def _ends_if_silent(session: Session) -> None:
         session.close(frames.POLICY_VIOLATION, "nothing was said that could be taken")
 
 
-def over_quota(central: CentralSystem, charger_id: int, identity: str) -> None:
-    """An unapproved charger has stored all that it may: the operator finds it in its events."""
+def over_quota(central: CentralSystem, connections: Connections, charger_id: int, identity: str) -> None:
+    """An unapproved charger has stored all that it may: the operator finds it in its events, once an hour."""
+    if not connections.sources.is_news(identity):
+        return
     log.warning("charger %s: closed, it may not store more before it is approved", identity)
     payload = {"reason": OVER_QUOTA, "limit": central.settings["UNAPPROVED_BYTES_PER_HOUR"]}
     message = ChargerMessage("QuotaExceeded", charger_id, identity, payload, "", None, clock.now())

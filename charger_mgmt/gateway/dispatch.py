@@ -142,7 +142,6 @@ def _message(
         str(call.id),
         clock.now(),
         checked.oddities + call.oddities,
-        unapproved=not session.admitted,
         proven=session.proven,
         behind=central.settings["CLOCKS_BELIEVED_FOR"],
     )
@@ -198,6 +197,7 @@ def _as_it_is(central: CentralSystem, session: Session, reply: Reply) -> Reply:
 
 def _booted(central: CentralSystem, session: Session, reply: Reply) -> Reply:
     session.registration = reply.payload["status"]
+    session.admitted = session.registration == ACCEPTED
     session.status_reported = False
     session.connectors_asked = False
     return Reply(pacing.paced(reply.payload, central.committer.since_return), reply.follow_ups)

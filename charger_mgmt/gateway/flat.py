@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from dataclasses import dataclass
 from math import inf
+from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
 import gevent
@@ -36,6 +37,8 @@ log = logging.getLogger(__name__)
 MOST_CHARGERS = 1000
 #: Seconds after which the right to speak for a charger is looked up again.
 _TRUSTED_FOR = 30.0
+_OPEN_WITH_IT = "this charger needs its password: open the socket with it"
+_OCPP_J = "this charger speaks OCPP-J, at /ocpp/<identity>"
 _BOOT = "BootNotification"
 _MONEY = ("StartTransaction", "StopTransaction")
 
@@ -81,11 +84,16 @@ class FlatSession:
         self._admission = admission
         self._connections = connections
         self._authenticated_as = admitted.identity
+        #: What the password made that the socket was opened with.
+        self._password_hash = admitted.password_hash
         self._speakers: dict[str, _Speaker] = {}
+        self._onboarding = central.settings["CHARGER_ONBOARDING"]
         self._malformed = 0
 
     def serve(self) -> None:
         """Read, handle and answer one message after the other until the socket ends."""
+        if self._authenticated_as is not None:
+            self._central.registry.speaks(self._authenticated_as, self)
         try:
             while (text := self.socket.receive()) is not None:
                 answer = self.answer(text) if len(text) <= LONG else self._answer_long(text)
@@ -94,6 +102,8 @@ class FlatSession:
         except SocketClosed:
             pass
         finally:
+            if self._authenticated_as is not None:
+                self._central.registry.falls_silent(self._authenticated_as, self)
             for identity, speaker in self._speakers.items():
                 self._central.registry.falls_silent(identity, self)
                 if self._central.registry.get(identity) is None:
@@ -104,10 +114,10 @@ class FlatSession:
 
     def _answer_long(self, text: str) -> str | None:
         """As `answer`, in one's turn."""
-        if not long_ones.has_room:
+        if not long_ones.has_room(self.socket.address):
             self.drop(TOO_MANY_WAIT)
             return None
-        with long_ones:
+        with long_ones.turn(self.socket.address, proven=self._authenticated_as is not None):
             return self.answer(text)
 
     def answer(self, text: str) -> str | None:
@@ -127,8 +137,12 @@ class FlatSession:
         except _Refused as refused:
             log.info("flat socket %s: %s refused: %s", self.socket.peer, message.message_type, refused)
             self.socket.wasted()
-            if message.message_type in _MONEY:
-                self._keep_refused(message, text, str(refused))
+            try:
+                if message.message_type in _MONEY:
+                    self._keep_refused(message, text, str(refused))
+            except DatabaseAway:
+                self.drop("the database is away")
+                return None
             return self._error(message, errors.SECURITY_ERROR, str(refused))
         except DatabaseAway:
             self.drop("the database is away")
@@ -147,11 +161,9 @@ class FlatSession:
 
     def leave(self, identity: str, code: int, reason: str) -> None:
         """Speak for this charger no longer; the socket ends when it spoke for no other."""
-        speaker = self._speakers.get(identity)
-        if speaker is None:
-            return
-        speaker.checked_at = -inf
-        if len(self._speakers) == 1:
+        if (speaker := self._speakers.get(identity)) is not None:
+            speaker.checked_at = -inf
+        if identity == self._authenticated_as or not self._speakers.keys() - {identity}:
             self.close(code, reason)
 
     @property
@@ -165,7 +177,7 @@ class FlatSession:
     def _keep_refused(self, message: FlatMessage, text: str, reason: str) -> None:
         """A transaction message that this socket may not send is kept, for the operator to judge, if its charger is known."""
         row = self._admission.find(message.identity)
-        if row is None or not self._connections.sources.takes_unapproved(message.identity, len(text)):
+        if row is None or not self._connections.sources.takes_refused(self.socket.address, len(text)):
             return
         payload = {"action": message.message_type, "reason": reason, "text": text}
         self._central.committer.submit(
@@ -181,7 +193,7 @@ class FlatSession:
         if not speaker.admitted and not self._connections.sources.takes_unapproved(
             message.identity, len(text)
         ):
-            over_quota(self._central, speaker.charger_id, message.identity)
+            over_quota(self._central, self._connections, speaker.charger_id, message.identity)
             self.close(frames.POLICY_VIOLATION, OVER_QUOTA)
             raise _Refused(OVER_QUOTA)
         received_at = clock.now()
@@ -198,7 +210,6 @@ class FlatSession:
                 received_at,
                 message.oddities,
                 flat=True,
-                unapproved=not speaker.admitted,
                 proven=self._authenticated_as == message.identity,
                 behind=self._central.settings["CLOCKS_BELIEVED_FOR"],
             )
@@ -224,19 +235,25 @@ class FlatSession:
                 if speaker is not None:  # what was trusted is looked up again, whatever comes next
                     speaker.checked_at = -inf
                 raise
-            if speaker is not None and row is not None and not row.connected:
-                speaker = None  # somebody else who had dialled under its name has left
+            if row is None or not row.connected:
+                speaker = None  # removed meanwhile; or somebody else who had dialled under its name has left
+            elif speaker is not None:
+                speaker.registration = row.registration
+                speaker.admitted = registration(row.approved, self._onboarding) == ACCEPTED
         if speaker is None:
             if identity not in self._speakers and len(self._speakers) >= MOST_CHARGERS:
                 raise _Refused(f"one socket speaks for at most {MOST_CHARGERS} chargers")
             opened = self._connections.opened(identity, FLAT, self.socket.address)
-            onboarding = self._central.settings["CHARGER_ONBOARDING"]
+            if shut_out(SimpleNamespace(**opened)) or (
+                opened["password_hash"] and opened["password_hash"] != self._password_hash
+            ):
+                raise _Refused("this charger is not let in")  # not any more: it was taken away in between
             speaker = _Speaker(
                 opened["charger_id"],
                 opened["generation"],
                 opened["registration"],
                 now,
-                registration(opened["approved"], onboarding) == ACCEPTED,
+                registration(opened["approved"], self._onboarding) == ACCEPTED,
             )
             self._speakers[identity] = speaker
             if speaker.registration == ACCEPTED and self._place is not None:
@@ -250,27 +267,33 @@ class FlatSession:
         """The charger's row, None for a new one. Raises _Refused."""
         row = self._admission.find(message.identity)
         settings = self._central.settings
-        proven = self._authenticated_as == message.identity
+        proven = self._is_proven(message.identity, row)
         if row is None:
             if settings["CHARGER_ONBOARDING"] == "closed":
                 raise _Refused("no charger by this identity is known here")
             if settings["CHARGER_AUTH"] == "password":
-                raise _Refused("this charger has no password here")
+                raise _Refused(_OPEN_WITH_IT)
             if message.message_type == "Heartbeat":
                 raise _Refused("this charger is not known yet; send a BootNotification first")
             if self._connections.sources.new_charger_wait(self.socket.address):
                 raise _Refused("too many chargers that nobody knows came from here")
         elif shut_out(row):
             raise _Refused("this charger is not let in")
+        elif row.dialect_pinned and row.bound_dialect == OCPP16:
+            raise _Refused(_OCPP_J)
         elif proven:
             return row
-        elif row.password_hash:
-            raise _Refused("this charger has a password; open the socket with it")
-        elif settings["CHARGER_AUTH"] == "password" and not row.allow_without_password:
-            raise _Refused("this charger has no password here")
+        elif row.password_hash or (settings["CHARGER_AUTH"] == "password" and not row.allow_without_password):
+            raise _Refused(_OPEN_WITH_IT)
         elif row.bound_dialect == OCPP16:
-            raise _Refused("this charger speaks OCPP-J, at /ocpp/<identity>")
+            raise _Refused(_OCPP_J)
         return row
+
+    def _is_proven(self, identity: str, row: Row[Any] | None) -> bool:
+        """The socket was opened with this charger's password, which is the same still."""
+        if self._authenticated_as != identity or row is None:
+            return False
+        return row.password_hash is not None and row.password_hash == self._password_hash
 
     def _count_malformed(self) -> None:
         self._malformed += 1
@@ -300,4 +323,4 @@ def serve(central: CentralSystem, gateway: Gateway, socket: ChargerSocket, admit
         if not admitted.proven:
             sources.closed(socket.address)
         if socket.offended:
-            sources.penalise("", socket.address)
+            sources.penalise(admitted.identity or "", socket.address, proven=admitted.proven)

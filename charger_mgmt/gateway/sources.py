@@ -6,7 +6,6 @@ A source is an IPv4 address or the network of an IPv6 one (64 bits); behind a pr
 
 from __future__ import annotations
 
-import ipaddress
 import math
 from collections import Counter, OrderedDict
 from collections.abc import Callable, Mapping
@@ -15,6 +14,7 @@ from typing import Any, Final, TypeVar
 from ..clock import monotonic
 from ..live import fairness
 from ..live.fairness import Bucket
+from ..proxies import source
 
 #: Seconds for which one who sent too much that said nothing is kept out.
 PENALTY: Final = 20.0
@@ -27,6 +27,13 @@ NEW_AT_ONCE: Final = 1000.0
 #: Dials of one identity from one source, the same.
 DIALS_A_SECOND: Final = 2.0
 DIALS_AT_ONCE: Final = 60.0
+#: Wrong passwords at one charger from one source that are looked at whatever else comes from there.
+OWN_AT_ONCE: Final = 3.0
+OWN_A_SECOND: Final = 1 / 60
+#: Seconds for which the answer to a wrong password is kept back when there were too many.
+HELD_BACK: Final = 2.0
+#: What one source may put into the inbox in an hour, in bytes, of messages that it may not send.
+REFUSED_BYTES_PER_HOUR: Final = 1 << 20
 _HOUR: Final = 3600.0
 _MOST: Final = 10_000
 
@@ -42,24 +49,31 @@ class Sources:
         self._new_chargers = settings["NEW_CHARGERS_PER_SOURCE"]
         self._unapproved_bytes = settings["UNAPPROVED_BYTES_PER_HOUR"]
         self._sockets: Counter[str] = Counter()
-        self._penalties: OrderedDict[tuple[str, str], float] = OrderedDict()
+        self._penalties: OrderedDict[tuple[str, str, bool], float] = OrderedDict()
         self._guesses: OrderedDict[str, Bucket] = OrderedDict()
+        self._guesses_at: OrderedDict[tuple[str, str], Bucket] = OrderedDict()
         self._proved: OrderedDict[tuple[str, str], None] = OrderedDict()
         self._new: OrderedDict[str, tuple[Bucket, ...]] = OrderedDict()
         self._spoken: OrderedDict[tuple[str, str], tuple[Bucket, Bucket]] = OrderedDict()
         self._dials: OrderedDict[tuple[str, str], Bucket] = OrderedDict()
         self._unapproved: OrderedDict[str, Bucket] = OrderedDict()
+        self._told: OrderedDict[str, float] = OrderedDict()
+        self._refused: OrderedDict[str, Bucket] = OrderedDict()
 
     # Offenders
 
-    def penalise(self, identity: str, address: str) -> None:
-        """Keep somebody out for a while: this identity from this source ("" for a flat socket), nobody else."""
-        _kept(self._penalties, (identity, source(address)), lambda: 0.0)
-        self._penalties[identity, source(address)] = monotonic() + PENALTY
+    def penalise(self, identity: str, address: str, *, proven: bool) -> None:
+        """Keep somebody out for a while: this identity from this source, and not the one who has its password.
 
-    def penalty(self, identity: str, address: str) -> int:
+        "" stands for a flat socket that says no name.
+        """
+        key = identity, source(address), proven
+        _kept(self._penalties, key, lambda: 0.0)
+        self._penalties[key] = monotonic() + PENALTY
+
+    def penalty(self, identity: str, address: str, *, proven: bool) -> int:
         """The seconds for which somebody is still kept out."""
-        key = identity, source(address)
+        key = identity, source(address), proven
         left = self._penalties.get(key, 0.0) - monotonic()
         if left > 0:
             return math.ceil(left)
@@ -69,17 +83,30 @@ class Sources:
     # Passwords
 
     def guess_wait(self, identity: str, address: str) -> int:
-        """Seconds until this source may try a password; a charger that has proved itself from there need not wait."""
-        origin = source(address)
-        bucket = self._guesses.get(origin)
-        if bucket is None or (identity, origin) in self._proved:
-            return 0
-        return math.ceil(bucket.wait(monotonic()))
+        """Seconds until a password from this source is looked at.
 
-    def guessed(self, address: str) -> None:
+        A charger that has proved itself from there need not wait, and each has a few tries whatever its
+        neighbours do: the right one is enough.
+        """
+        origin, now = source(address), monotonic()
+        everybody = self._guesses.get(origin)
+        if everybody is None or (identity, origin) in self._proved:
+            return 0
+        own = self._guesses_at.get((identity, origin))
+        return 0 if own is None else math.ceil(min(everybody.wait(now), own.wait(now)))
+
+    def guessed(self, identity: str, address: str) -> None:
         """A password was wrong."""
-        made = lambda: Bucket(GUESSES_A_SECOND, GUESSES_AT_ONCE)  # noqa: E731
-        _kept(self._guesses, source(address), made).take(1, monotonic())
+        origin, now = source(address), monotonic()
+        everybody = _kept(self._guesses, origin, lambda: Bucket(GUESSES_A_SECOND, GUESSES_AT_ONCE))
+        own = _kept(self._guesses_at, (identity, origin), lambda: Bucket(OWN_A_SECOND, OWN_AT_ONCE))
+        own.take(1, now)
+        everybody.take(1, now)
+
+    def held_back(self, address: str) -> float:
+        """Seconds for which the answer to a wrong password is kept back: guessing must take its time."""
+        everybody = self._guesses.get(source(address))
+        return HELD_BACK if everybody is not None and everybody.wait(monotonic()) else 0.0
 
     def proved(self, identity: str, address: str) -> None:
         """A password was right."""
@@ -133,6 +160,34 @@ class Sources:
         bucket.take(size, now)
         return True
 
+    def is_over_quota(self, identity: str) -> bool:
+        """Whether nothing more of this charger is taken before it is approved."""
+        bucket = self._unapproved.get(identity)
+        return bucket is not None and bucket.wait(monotonic()) > 0
+
+    def is_news(self, identity: str) -> bool:
+        """Whether it was not said within the hour that this charger is over its quota."""
+        now = monotonic()
+        told = self._told.get(identity)
+        if told is not None and now - told < _HOUR:
+            return False
+        _kept(self._told, identity, lambda: now)
+        self._told[identity] = now
+        return True
+
+    def takes_refused(self, address: str, size: int) -> bool:
+        """Whether so many bytes that this source may not say are kept all the same."""
+        bucket = _kept(
+            self._refused,
+            source(address),
+            lambda: Bucket(REFUSED_BYTES_PER_HOUR / _HOUR, REFUSED_BYTES_PER_HOUR),
+        )
+        now = monotonic()
+        if bucket.wait(now):
+            return False
+        bucket.take(size, now)
+        return True
+
     # Sockets that prove nothing
 
     def is_full(self, address: str) -> bool:
@@ -147,19 +202,6 @@ class Sources:
         self._sockets[origin] -= 1
         if self._sockets[origin] <= 0:
             del self._sockets[origin]
-
-
-def source(address: str) -> str:
-    """What counts as one source."""
-    try:
-        parsed = ipaddress.ip_address(address)
-    except ValueError:
-        return address
-    if isinstance(parsed, ipaddress.IPv6Address):
-        if parsed.ipv4_mapped is not None:
-            return str(parsed.ipv4_mapped)
-        return str(ipaddress.IPv6Network((parsed, 64), strict=False))
-    return address
 
 
 def _kept(known: OrderedDict[K, V], key: K, made: Callable[[], V]) -> V:

@@ -29,8 +29,8 @@ class Registry:
     def __init__(self) -> None:
         self._sessions: dict[str, Session] = {}
         self._held: set[Held] = set()
-        #: The flat chargers that have spoken, and on which socket last.
-        self._flat: dict[str, Flat] = {}
+        #: Flat chargers, and the sockets that speak for them or were opened with their password.
+        self._flat: dict[str, set[Flat]] = {}
 
     def add(self, session: Session) -> Session | None:
         """Register a session; return the one that must be closed, if the identity had another.
@@ -59,22 +59,24 @@ class Registry:
 
     def speaks(self, identity: str, session: Flat) -> None:
         """A flat socket speaks for this charger."""
-        self._flat[identity] = session
+        self._flat.setdefault(identity, set()).add(session)
 
     def falls_silent(self, identity: str, session: Flat) -> None:
-        """It does so no longer; a newer socket of the charger's stays."""
-        if self._flat.get(identity) is session:
-            del self._flat[identity]
+        """It does so no longer; other sockets of the charger's stay."""
+        sockets = self._flat.get(identity, set())
+        sockets.discard(session)
+        if not sockets:
+            self._flat.pop(identity, None)
 
     def end(self, identity: str, code: int, reason: str) -> bool:
-        """End the charger's socket, in either dialect, with this close frame; False: there is none here."""
+        """End the charger's sockets, in either dialect, with this close frame; False: there is none here."""
         session = self._sessions.get(identity)
         if session is not None:
             session.close(code, reason)
-        flat = self._flat.get(identity)
-        if flat is not None:
-            flat.leave(identity, code, reason)
-        return session is not None or flat is not None
+        flat = list(self._flat.get(identity, ()))
+        for each in flat:
+            each.leave(identity, code, reason)
+        return session is not None or bool(flat)
 
     def hold(self, session: Held) -> None:
         """Keep any session with an open socket (flat and replaced ones too) until `release`."""

@@ -57,6 +57,8 @@ Handle: TypeAlias = "Callable[[Session, CallReceived], None]"
 class Wire(Protocol):
     """What a session needs of its socket."""
 
+    address: str
+
     @property
     def is_open(self) -> bool: ...
     def receive(self) -> str | None: ...
@@ -140,6 +142,8 @@ class Session:
         self._going_on = False
         self._room: Event | None = None
         self._stalled_since: float | None = None
+        #: Of a long message that is in hand: ends its turn.
+        self._end_turn: Callable[[], None] | None = None
         self._line: deque[_Turn] = deque()
         self._late: OrderedDict[str, OnLate] = OrderedDict()
 
@@ -164,18 +168,23 @@ class Session:
             self._take(text, None)
 
     def _take_long(self, text: str) -> None:
-        """Wait for one's turn, and for the answer: what a long message is decoded to fills thirty times its space."""
-        if not long_ones.has_room:
+        """Wait for one's turn, and until it is stored: what a long message is decoded to fills thirty times its space."""
+        source = self.socket.address
+        if not long_ones.has_room(source):
             self.drop(TOO_MANY_WAIT)
             return
+        while self._queue:  # its turn must not wait for a peer that does not read its answers
+            self._stall()
         began = clock.monotonic()
-        with long_ones:
+        with long_ones.turn(source, proven=self.proven) as end:
             frame = beside(len(text), decode, text)
             self.conversation.postpone(clock.monotonic() - began)
+            self._end_turn = end
             self._take(text, frame)
             del frame
-            while self._queue:
+            while self._queue and self._end_turn is not None:
                 self._stall()
+            self._end_turn = None
 
     def _take(self, text: str, frame: Frame | None) -> None:
         event = self.conversation.receive(text, clock.monotonic(), frame)
@@ -224,6 +233,11 @@ class Session:
         `text` None: it gets no answer. `then` is called once the answer is written, which another greenlet
         sees to when the charger is slow to read.
         """
+        if self._end_turn is not None:
+            self._end_turn()
+            self._end_turn = None
+            if self._room is not None:
+                self._room.set()
         try:
             finish = None if text is None else self.socket.begin_send(text)
         except Exception as error:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -122,6 +122,20 @@ def registration(approved: bool | None, onboarding: str) -> str:
     if approved or onboarding == "open":
         return ACCEPTED
     return PENDING
+
+
+def unapproved(conn: Connection, charger_ids: Iterable[int], settings: Settings) -> set[int]:
+    """Those of the chargers that may not come in: what they store is kept apart until they may.
+
+    Their rows are locked, so that an approval comes before it or after it, and then finds what was stored.
+    """
+    if settings["CHARGER_ONBOARDING"] == "open":
+        return set()  # who is refused there has no socket
+    wanted = bulk.distinct(charger_ids)
+    rows = conn.execute(
+        select(_C.id, _C.approved).where(_C.id.in_(wanted)).order_by(_C.id).with_for_update(read=True)
+    )
+    return {row.id for row in rows if registration(row.approved, settings["CHARGER_ONBOARDING"]) != ACCEPTED}
 
 
 def _follow_ups(message: ChargerMessage, status: str) -> tuple[FollowUp, ...]:

@@ -107,16 +107,20 @@ def change(central: commands.Central, engine: Engine, identity: str, changes: Ma
             setattr(session, name, values[name])
         if "approved" in values:
             session.admitted = bool(values["approved"])
-    if (why := _shut_out(values)) is not None:
-        central.registry.end(identity, POLICY_VIOLATION, why)
     after = details(engine, identity)
+    if (why := _shut_out(values, after.charger, central.settings)) is not None:
+        central.registry.end(identity, POLICY_VIOLATION, why)
     if values.get("approved") and session is not None and after.charger.registration == "Pending":
         _ask_for_boot(central, after.charger)
     return after
 
 
-def _shut_out(values: Mapping[str, Any]) -> str | None:
-    """Why a socket that is open may not stay so; None: it may."""
+def _shut_out(values: Mapping[str, Any], charger: Row[Any], settings: Mapping[str, Any]) -> str | None:
+    """Why a socket that is open may not stay so after these changes; None: it may."""
+    needs_password = settings["CHARGER_AUTH"] == "password" and not charger.allow_without_password
+    changed = values.keys() & {"password_hash", "allow_without_password"}
+    if changed and needs_password and charger.password_hash is None:
+        return "this charger needs a password"
     if values.get("blocked"):
         return "the operator has blocked this charger"
     if values.get("approved") is False:

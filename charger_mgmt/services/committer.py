@@ -348,7 +348,7 @@ class Committer:
         )
         try:
             with self._engine.begin() as conn:
-                reply = inbox.set_aside(conn, message, _first_line(error), clock.now())
+                reply = inbox.set_aside(conn, message, _first_line(error), clock.now(), self._settings)
         except Exception as second:
             if classify(second) is Fault.AWAY:
                 self.database_is_away(second)

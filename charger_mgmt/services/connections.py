@@ -34,6 +34,16 @@ AS_NEW: dict[str, Any] = {
     "allow_missing_subprotocol": False,
     "strict": False,
     "automatic_calls": True,
+    "booted_at": None,
+    "number_of_connectors": None,
+    "box_since": None,
+    "clock_skew_ms": None,
+    **dict.fromkeys(
+        ("vendor", "model", "firmware_version", "charge_point_serial_number", "charge_box_serial_number")
+    ),
+    **dict.fromkeys(("iccid", "imsi", "meter_type", "meter_serial_number")),
+    **dict.fromkeys(("firmware_status", "firmware_status_at", "diagnostics_status", "diagnostics_status_at")),
+    **dict.fromkeys(("name", "address", "city", "postal_code", "country", "latitude", "longitude")),
 }
 #: Of connections whose process ended without a word.
 _LEFT_BEHIND = "the server's process ended"

@@ -30,8 +30,6 @@ class ChargerMessage:
     received_at: datetime
     oddities: tuple[str, ...] = ()
     flat: bool = False
-    #: The operator has not approved the charger: what it stores is kept apart.
-    unapproved: bool = False
     #: The socket was opened with the charger's password.
     proven: bool = False
     #: How old a time of the charger's may be and still be believed.

@@ -15,6 +15,7 @@ from ..ocpp.actions import NEVER_REFUSED
 from ..ocpp.oddities import LOSSY
 from ..store import bulk, transactions
 from ..store.models import Inbox, Transaction
+from .boot import unapproved
 from .inbound import ChargerMessage, Reply, Settings
 
 POISON = "poison"
@@ -72,7 +73,9 @@ def keep_unreadable(conn: Connection, messages: Iterable[tuple[ChargerMessage, i
     bulk.insert_new(conn, Inbox.__table__, list(rows.values()))
 
 
-def set_aside(conn: Connection, message: ChargerMessage, reason: str, now: datetime) -> Reply | None:
+def set_aside(
+    conn: Connection, message: ChargerMessage, reason: str, now: datetime, settings: Settings
+) -> Reply | None:
     """Keep a poisonous message. Returns the answer that lets the charger move on.
 
     A StartTransaction gets a minimal session, so that there is a transactionId to answer and a stop has
@@ -80,7 +83,7 @@ def set_aside(conn: Connection, message: ChargerMessage, reason: str, now: datet
     """
     transaction_id = None
     if message.action == "StartTransaction":
-        transaction_id = _minimal_session(conn, message)
+        transaction_id = _minimal_session(conn, message, settings)
     row = _row(message, POISON, reason, transaction_id)
     bulk.insert_new(conn, Inbox.__table__, [row])
     if message.action not in NEVER_REFUSED:
@@ -90,7 +93,7 @@ def set_aside(conn: Connection, message: ChargerMessage, reason: str, now: datet
     return Reply({"transactionId": transaction_id, "idTagInfo": {"status": "Accepted"}})
 
 
-def _minimal_session(conn: Connection, message: ChargerMessage) -> int:
+def _minimal_session(conn: Connection, message: ChargerMessage, settings: Settings) -> int:
     """A session of which only the charger and the time of receipt are certain; one for each message."""
     start_key = key("poison", _message_key(message))
     bulk.insert_new(
@@ -104,7 +107,7 @@ def _minimal_session(conn: Connection, message: ChargerMessage) -> int:
                 "start_received_at": message.received_at,
                 "effective_start": message.received_at,
                 "flags": rules.join_flags({rules.POISON, rules.NO_METER_START}),
-                "unapproved": message.unapproved,
+                "unapproved": bool(unapproved(conn, [message.charger_id], settings)),
             }
         ],
     )

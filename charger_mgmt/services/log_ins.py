@@ -21,7 +21,7 @@ from ..errors import ChargerManagementError
 from ..store import log_ins, users
 from ..store.connections import reading, writing
 from . import accounts
-from .throttle import LoginThrottle
+from .throttle import LoginThrottle, TooManyAttempts
 
 log = logging.getLogger(__name__)
 
@@ -79,9 +79,14 @@ def begin(
 ) -> LogIn:
     """Log in. Raises LoginRefused (the same, after the same time, for an unknown name), TooManyAttempts."""
     device = devices.name(device_token, username)
-    throttle.begin(username, source, device, partial(_is_known, engine, username, source))
     with reading(engine) as conn:
         row = users.by_name(conn, username)
+    known = partial(_is_known, engine, username, source)
+    try:
+        throttle.begin(username, source, device, known, exists=row is not None)
+    except TooManyAttempts:
+        log.warning("log-in from %s as %r refused: too many attempts", source, username)
+        raise
     right = accounts.matches(row.password_hash if row else None, password)
     if row is None or not right or not row.active:
         log.warning("log-in from %s as %r failed", source, username)

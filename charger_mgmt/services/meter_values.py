@@ -10,7 +10,7 @@ from typing import Any
 
 from sqlalchemy import Connection, func, select
 
-from ..beside import beside
+from ..beside import beside, size_of
 from ..domain import authorisation, registers, samples
 from ..domain import transactions as rules
 from ..ocpp import timestamps
@@ -34,7 +34,7 @@ def record(
     of unknown sessions are kept without one.
     """
     found = _Sessions(conn, messages)
-    read = beside(len(messages[0].raw), _read, messages, found)
+    read = beside(size_of(messages[0].raw, conn.dialect.name), _read, messages, found)
     bulk.insert_new(conn, MeterValue.__table__, read.rows)
     inbox.keep_unreadable(conn, read.messages)
     bulk.update(conn, Transaction.__table__, read.changed)

@@ -14,7 +14,7 @@ from sqlalchemy import Connection, Engine, delete, select
 from .. import clock
 from ..store.faults import Fault, classify
 from ..store.models import ChargerEvent, Command, Inbox, LogIn, MeterValue, StatusChange, Tag
-from .inbox import UNREADABLE
+from .inbox import NOT_ADMITTED, UNREADABLE
 
 if TYPE_CHECKING:
     from ..central_system import CentralSystem
@@ -45,6 +45,8 @@ RULES = (
     Rule("RETAIN_METER_VALUES_DAYS", MeterValue, "received_at"),
     # A charger may send one with every sample.
     Rule("RETAIN_METER_VALUES_DAYS", Inbox, "received_at", {"kind": UNREADABLE, "action": "MeterValues"}),
+    # Nobody can tell whether it was the charger.
+    Rule("RETAIN_EVENTS_DAYS", Inbox, "received_at", {"kind": NOT_ADMITTED}),
     Rule("RETAIN_STATUS_HISTORY_DAYS", StatusChange, "received_at"),
     Rule("RETAIN_EVENTS_DAYS", ChargerEvent, "received_at"),
     Rule("RETAIN_COMMANDS_DAYS", Command, "created_at"),

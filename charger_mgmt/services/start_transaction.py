@@ -22,6 +22,7 @@ from ..store.base import AnyRow
 from ..store.models import Command, Transaction
 from . import flat_status, inbox
 from .authorize import unknown_tag_status
+from .boot import unapproved
 from .feed import SessionBegan
 from .flat_status import Outlet
 from .inbound import ChargerMessage, Reply, Settings
@@ -75,7 +76,7 @@ def start(
         _judge(conn, fresh, open_sessions, tags, now, settings)
         _supersede(conn, fresh, open_sessions)
         _link_remote_starts(conn, fresh, now)
-        _insert(conn, fresh)
+        _insert(conn, fresh, unapproved(conn, (s.message.charger_id for s in fresh), settings))
         inbox.keep_unreadable(conn, [(s.message, s.transaction_id) for s in fresh])
         flat_status.show(
             conn,
@@ -290,8 +291,8 @@ def _link_remote_starts(conn: Connection, fresh: Sequence[_Start], now: datetime
             taken.add((s.message.charger_id, s.session_id))
 
 
-def _insert(conn: Connection, fresh: Sequence[_Start]) -> None:
-    ids = transactions.add(conn, [_row(s) for s in fresh])
+def _insert(conn: Connection, fresh: Sequence[_Start], strangers: set[int]) -> None:
+    ids = transactions.add(conn, [_row(s) | {"unapproved": s.message.charger_id in strangers} for s in fresh])
     for s in fresh:
         s.transaction_id, s.is_new = ids[s.key], True
         if s.command_id is not None:
@@ -319,7 +320,6 @@ def _row(s: _Start) -> dict[str, Any]:
         "meter_start_mwh": rules.milliwatt_hours(s.meter_start),
         "reservation_id": reservation if reservation is not None and abs(reservation) < 2**63 else None,
         "flags": rules.join_flags(s.flags),
-        "unapproved": s.message.unapproved,
     }
 
 

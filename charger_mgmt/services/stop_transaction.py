@@ -10,7 +10,7 @@ from typing import Any
 
 from sqlalchemy import Connection
 
-from ..beside import beside
+from ..beside import beside, size_of
 from ..domain import authorisation, registers, samples
 from ..domain import transactions as rules
 from ..ocpp import oddities, timestamps
@@ -55,7 +55,7 @@ def stop(
     """
     stops = [_read(message) for message in messages]
     _find_sessions(conn, stops)
-    came_to = beside(len(messages[0].raw), _come_to, stops)
+    came_to = beside(size_of(messages[0].raw, conn.dialect.name), _come_to, stops)
     bulk.update(conn, Transaction.__table__, came_to.ended)
     bulk.insert_new(conn, MeterValue.__table__, came_to.rows)
     inbox.keep_orphans(conn, [s.message for s in stops if s.session is None])

@@ -10,7 +10,7 @@ A device is known by the token that a log-in from it has got (`deviceToken`). In
 
 from __future__ import annotations
 
-from collections import OrderedDict, deque
+from collections import OrderedDict, defaultdict, deque
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Final, NamedTuple
@@ -48,19 +48,31 @@ class LoginThrottle:
 
     monotonic: Callable[[], float] = clock.monotonic
     most_keys: int = 10_000
-    _seen: OrderedDict[_Key, deque[float]] = field(default_factory=OrderedDict)
+    #: Kind of the key → key → when. Each kind has a bounded memory of its own.
+    _seen: dict[str, OrderedDict[_Key, deque[float]]] = field(
+        default_factory=lambda: defaultdict(OrderedDict)
+    )
 
-    def begin(self, username: str, source: str, device: str | None, is_known: Callable[[], bool]) -> None:
+    def begin(
+        self,
+        username: str,
+        source: str,
+        device: str | None,
+        is_known: Callable[[], bool],
+        *,
+        exists: bool = True,
+    ) -> None:
         """Count one attempt. Raises TooManyAttempts when a limit is reached.
 
         `device` names a device that the account has logged in from; `is_known` tells whether it has from this
-        source, and is asked only when that decides.
+        source, and is asked only when that decides. Names that no account has (`exists` False) are counted apart:
+        made-up ones must not push out the memory of real ones.
         """
         if device is not None:
             self._count({("device", device): OF_A_DEVICE})
             return
         self._count({("pair", username, source): OF_A_PAIR, ("source", source): OF_A_SOURCE})
-        account = ("account", username)
+        account = ("account" if exists else "name", username)
         if self._wait(account, OF_AN_ACCOUNT) and is_known():
             return
         self._count({account: OF_AN_ACCOUNT})
@@ -68,11 +80,11 @@ class LoginThrottle:
     def succeeded(self, username: str, source: str, device: str | None) -> None:
         """It was no guess: what was counted for it is forgotten."""
         if device is not None:
-            self._seen.pop(("device", device), None)
+            self._seen["device"].pop(("device", device), None)
             return
-        self._seen.pop(("pair", username, source), None)
+        self._seen["pair"].pop(("pair", username, source), None)
         for key in (("source", source), ("account", username)):
-            if times := self._seen.get(key):
+            if times := self._seen[key[0]].get(key):
                 times.pop()
 
     def _count(self, limits: dict[_Key, Limit]) -> None:
@@ -81,14 +93,15 @@ class LoginThrottle:
             raise TooManyAttempts("Too many failed logins; wait before the next one.", wait)
         now = self.monotonic()
         for key in limits:
-            self._seen.setdefault(key, deque()).append(now)
-            self._seen.move_to_end(key)
-        while len(self._seen) > self.most_keys:
-            self._seen.popitem(last=False)
+            seen = self._seen[key[0]]
+            seen.setdefault(key, deque()).append(now)
+            seen.move_to_end(key)
+            while len(seen) > self.most_keys:
+                seen.popitem(last=False)
 
     def _wait(self, key: _Key, limit: Limit) -> int:
         """Seconds until the next attempt; 0: now."""
-        times, now = self._seen.get(key), self.monotonic()
+        times, now = self._seen[key[0]].get(key), self.monotonic()
         if times is None:
             return 0
         while times and times[0] <= now - limit.window:

@@ -71,7 +71,7 @@ def find_tags(conn: Connection, id_tags: Iterable[str], *, starting: bool) -> di
 def count_active(conn: Connection, tags: Iterable[TagRecord]) -> dict[str, int]:
     """How many transactions each limited tag has open, by tag key; locks the tags so that it stays true.
 
-    A session that was refused at its start is not one of the tag's.
+    A session that was refused at its start is not one of the tag's, nor one of a charger that nobody has approved.
     """
     keys = distinct(
         authorisation.tag_key(tag.id_tag) for tag in tags if tag.max_active_transactions is not None
@@ -82,7 +82,12 @@ def count_active(conn: Connection, tags: Iterable[TagRecord]) -> dict[str, int]:
     lowered = func.lower(Transaction.id_tag)
     counted = conn.execute(
         select(lowered, func.count())
-        .where(Transaction.status == IN_PROGRESS, lowered.in_(keys), _NOT_REFUSED)
+        .where(
+            Transaction.status == IN_PROGRESS,
+            lowered.in_(keys),
+            _NOT_REFUSED,
+            Transaction.unapproved.is_(False),
+        )
         .group_by(lowered)
     )
     return {row[0]: row[1] for row in counted}

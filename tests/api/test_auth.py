@@ -129,8 +129,31 @@ def test_a_throttle_forgets_after_its_window() -> None:
 def test_a_throttle_keeps_a_bounded_memory() -> None:
     throttle = LoginThrottle(most_keys=30)
     for number in range(100):
-        throttle.begin(f"user {number}", f"address {number}", None, lambda: False)
-    assert len(throttle._seen) == 30
+        for exists in (True, False):
+            throttle.begin(f"user {number}", f"address {number}", None, lambda: False, exists=exists)
+        throttle.begin("x", "y", f"device {number}", lambda: False)
+    assert {kind: len(seen) for kind, seen in throttle._seen.items()} == dict.fromkeys(
+        ("pair", "source", "account", "name", "device"), 30
+    )
+
+
+def test_made_up_names_do_not_push_out_what_is_counted_for_a_real_one() -> None:
+    throttle = LoginThrottle(most_keys=30)
+    for number in range(100):
+        throttle.begin("real", f"address {number}", None, lambda: False)
+        throttle.begin(f"made up {number}", f"another {number}", None, lambda: False, exists=False)
+    with pytest.raises(TooManyAttempts):
+        throttle.begin("real", "a further address", None, lambda: False)
+
+
+def test_an_ipv6_network_is_one_source(api: Api, caplog: pytest.LogCaptureFixture) -> None:
+    for number in range(10):
+        from_address(api, f"2001:db8::{number}:1")
+        guesses(api, 1)
+    from_address(api, "2001:db8::ffff:1")
+    assert log_in(api).status_code == 429
+    assert "log-in from 2001:db8::/64 as" in caplog.text
+    assert "too many attempts" in caplog.text
 
 
 def test_refresh_gives_a_new_access_token(api: Api) -> None:

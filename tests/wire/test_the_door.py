@@ -82,9 +82,6 @@ def test_a_charger_with_its_password_is_heard_in_both_dialects_and_an_operator_c
         assert server.patch("/api/chargers/B-1", {"boundDialect": "flat"}).status == 200
         assert flat.boots_as("B-1")["status"] == "Accepted"
     server.patch("/api/chargers/B-1", {"password": PASSWORD})
-    with booted(server, "B-1", headers=basic("B-1", PASSWORD)):
-        pass
-    assert shown(server, "B-1")["boundDialect"] == "flat"  # what an operator says stays
     server.patch("/api/chargers/B-1", {"boundDialect": None})
     with booted(server, "B-1", headers=basic("B-1", PASSWORD)):
         pass
@@ -167,8 +164,8 @@ def test_a_charger_that_was_closed_for_its_noise_is_kept_out_for_a_while(server:
     with booted(server, "NOISY") as charger:
         charger.sends(frame(TEXT, b"") * 400)
         assert charger.hears_close() == 1008
-    refused = asked(server, "/ocpp/NOISY")
-    assert (refused.status, int(refused.headers["retry-after"]) > 10) == (429, True)
+    wait_until(lambda: asked(server, "/ocpp/NOISY").status == 429, seconds=5, what="it is kept out")
+    assert int(asked(server, "/ocpp/NOISY").headers["retry-after"]) > 10
     assert asked(server, "/ocpp/QUIET").status == 101
 
 
@@ -190,6 +187,13 @@ def test_a_web_page_of_somebody_elses_opens_no_socket(server: Any, origin: str, 
     headers = [("Origin", origin)]
     assert asked(server, "/ocpp/ORIGIN", headers=headers).status == status
     assert asked(server, "/ocpp", subprotocols=None, headers=headers).status == status
+
+
+def test_a_browser_must_be_allowed_also_when_it_names_us(server: Any) -> None:
+    for sign in (("Sec-Fetch-Mode", "websocket"), ("User-Agent", "Mozilla/5.0 (X11; Linux x86_64)")):
+        assert asked(server, "/ocpp/ORIGIN", headers=[("Origin", "http://central"), sign]).status == 403
+        allowed = ("Origin", "https://tool.example.com")
+        assert asked(server, "/ocpp/ORIGIN", headers=[allowed, sign]).status == 101
 
 
 def test_a_socket_that_is_replaced_gets_a_code_on_which_chargers_redial(server: Any) -> None:
@@ -228,6 +232,48 @@ def test_a_blocked_flat_charger_is_not_heard_and_its_neighbours_on_the_socket_ar
         refused = shared.starts(602, "T-BLOCKED")
         assert refused["error"]["code"] == "SecurityError"
     assert "T-BLOCKED" in server.get("/api/inbox?chargerId=602").json[0]["raw"]
+
+
+def test_every_flat_socket_of_a_charger_is_ended(server: Any) -> None:
+    with Flat(server) as older, Flat(server) as newer:
+        for socket in (older, newer):
+            assert socket.boots_as(604)["status"] == "Accepted"
+        server.patch("/api/chargers/604", {"blocked": True})
+        assert older.hears_close() == newer.hears_close() == 1008
+
+
+def test_a_new_password_ends_flat_sockets_that_were_opened_with_the_old(server: Any) -> None:
+    server.post("/api/chargers", {"chargerId": 605, "password": PASSWORD})
+    server.post("/api/chargers", {"chargerId": 606})
+    with (
+        Flat(server, headers=basic("605", PASSWORD)) as silent,
+        Flat(server, headers=basic("605", PASSWORD)) as busy,
+    ):
+        for charger in (605, 606):
+            assert busy.boots_as(charger)["status"] == "Accepted"
+        server.patch("/api/chargers/605", {"password": "another password, also long"})
+        assert silent.hears_close() == busy.hears_close() == 1008
+    with Flat(server, headers=basic("605", PASSWORD)) as refused:
+        assert refused.answer.status == 401
+
+
+def test_a_flat_charger_that_is_removed_begins_anew_on_the_socket_that_it_shares(server: Any) -> None:
+    with Flat(server) as shared:
+        for charger in (607, 608):
+            assert shared.boots_as(charger)["status"] == "Accepted"
+        server.patch("/api/chargers/607", {"name": "Gate"})
+        assert server.request("DELETE", "/api/chargers/607").status == 204
+        assert shared.boots_as(607)["status"] == "Accepted"
+        assert shown(server, 607)["name"] is None
+        assert shown(server, 607)["connected"] is True
+
+
+def test_a_pinned_dialect_counts_for_those_with_a_password_too(server: Any) -> None:
+    server.post("/api/chargers", {"chargerId": 609, "password": PASSWORD, "boundDialect": "ocpp1.6"})
+    with Flat(server, headers=basic("609", PASSWORD)) as flat:
+        assert flat.boots_as(609)["error"]["code"] == "SecurityError"
+    server.patch("/api/chargers/609", {"boundDialect": "flat"})
+    assert asked(server, "/ocpp/609", headers=basic("609", PASSWORD)).status == 403
 
 
 def test_an_operator_ends_a_socket_and_the_charger_redials(server: Any) -> None:
@@ -307,24 +353,50 @@ def test_a_flat_charger_needs_its_password_too(guarded: GunicornServer) -> None:
         assert charger.boots_as(8)["status"] == "Accepted"
 
 
-def test_wrong_passwords_slow_down_their_source_and_never_the_charger(guarded: GunicornServer) -> None:
+def test_wrong_passwords_slow_down_their_source_and_no_charger(guarded: GunicornServer) -> None:
+    for name in ("ATTACKED", "NEIGHBOUR"):
+        guarded.post("/api/chargers", {"chargerId": name, "password": PASSWORD})
     with booted(guarded, "SAFE", headers=basic("SAFE", PASSWORD)):
-        answers = [
-            asked(guarded, "/ocpp/SAFE2", headers=basic("SAFE2", f"a guess, number {n}")).status
-            for n in range(3)
-        ]
-        assert set(answers) == {401}  # nobody by that name has a password: no guess
-        guarded.post("/api/chargers", {"chargerId": "SAFE3", "password": PASSWORD})
-        guesses = [
-            asked(guarded, "/ocpp/SAFE3", headers=basic("SAFE3", f"a guess, number {n}")) for n in range(40)
-        ]
+        guesses = []
+        began = time.monotonic()
+        for number in range(40):
+            path = "/ocpp/ATTACKED" if number % 2 else "/ocpp"  # the name in the path, or in the credentials
+            guesses.append(asked(guarded, path, headers=basic("ATTACKED", f"a guess, number {number}")))
         assert guesses[0].status == 401
         assert guesses[-1].status == 429
         assert int(guesses[-1].headers["retry-after"]) >= 1
         assert sum(guess.status == 401 for guess in guesses) <= 25
-    # The charger that has shown its password from there is heard, while the guesses go on.
+        assert time.monotonic() - began < 30
+    # Chargers are heard from there while the guesses go on: one that was there before, and one that comes first now.
+    for name in ("SAFE", "NEIGHBOUR"):
+        with booted(guarded, name, headers=basic(name, PASSWORD)):
+            pass
+
+
+def test_who_proved_himself_from_there_lends_nobody_his_speed(guarded: GunicornServer) -> None:
+    began = time.monotonic()
+    answers = [
+        asked(guarded, "/ocpp", headers=basic("SAFE", f"guess {number}")).status for number in range(4)
+    ]
+    assert set(answers) == {401}
+    assert time.monotonic() - began > 4  # each answer is kept back
     with booted(guarded, "SAFE", headers=basic("SAFE", PASSWORD)):
         pass
+
+
+def test_dials_without_a_password_do_not_keep_out_who_has_it(guarded: GunicornServer) -> None:
+    answers = [asked(guarded, "/ocpp/SAFE").status for _ in range(70)]
+    assert (answers[0], answers[-1]) == (401, 429)
+    with booted(guarded, "SAFE", headers=basic("SAFE", PASSWORD)):
+        pass
+
+
+def test_an_exception_that_is_taken_back_ends_the_socket(guarded: GunicornServer) -> None:
+    guarded.post("/api/chargers", {"chargerId": "FOR-NOW", "allowWithoutPassword": True})
+    with booted(guarded, "FOR-NOW") as charger:
+        guarded.patch("/api/chargers/FOR-NOW", {"allowWithoutPassword": False})
+        assert charger.hears_close() == 1008
+    assert asked(guarded, "/ocpp/FOR-NOW").status == 401
 
 
 def test_a_source_has_so_many_sockets_without_a_password(guarded: GunicornServer) -> None:
@@ -375,6 +447,58 @@ def test_what_an_unapproved_charger_stores_is_kept_apart_until_it_is_approved(
     assert len(careful.get("/api/transactions/charger/NEW").json) == 2  # what is history stays history
 
 
+def starts(charger: RawCharger, hour: int) -> int:
+    return charger.calls("StartTransaction", START | {"timestamp": f"2026-11-22T{hour}:00:00Z"})[2][
+        "transactionId"
+    ]
+
+
+def test_an_approved_charger_is_in_the_history_on_the_socket_that_it_has(careful: GunicornServer) -> None:
+    for approve in (
+        lambda name: careful.flask("charger", "approve", name),
+        lambda name: careful.patch(f"/api/chargers/{name}", {"approved": True}),
+    ):
+        name = f"ON-{time.monotonic_ns()}"
+        with dialed(careful, name) as charger:
+            assert charger.boots()["status"] == "Pending"
+            before = starts(charger, 10)
+            approve(name)
+            after = starts(charger, 11)
+            assert charger.boots()["status"] == "Accepted"
+            later = starts(charger, 12)
+        found = [row["transactionId"] for row in careful.get(f"/api/transactions/charger/{name}").json]
+        assert found == [later, after, before]
+
+
+def test_an_approved_flat_charger_is_in_the_history_without_another_boot(careful: GunicornServer) -> None:
+    with Flat(careful) as flat:
+        assert flat.boots_as(700)["status"] == "Pending"
+        assert flat.starts(700, "T-1")["status"] == "Accepted"
+        assert careful.get("/api/transactions/charger/700").json == []
+        careful.patch("/api/chargers/700", {"approved": True})
+        assert flat.tells("StopTransaction", 700, transactionId="T-1", timestamp="2026-11-22T11:00:00Z")
+        assert flat.starts(700, "T-2")["status"] == "Accepted"
+    assert len(careful.get("/api/transactions/charger/700").json) == 2
+
+
+def test_what_strangers_say_in_its_name_costs_a_charger_nothing(careful: GunicornServer) -> None:
+    careful.post("/api/chargers", {"chargerId": 701, "password": PASSWORD})
+    careful.patch("/api/chargers/701", {"approved": True})
+    with Flat(careful) as stranger:
+        for number in range(5):
+            told = stranger.tells(
+                "StartTransaction",
+                701,
+                transactionId=f"T-{number}",
+                timestamp="2026-11-22T10:00:00Z",
+                x="x" * 9000,
+            )
+            assert told["error"]["code"] == "SecurityError"
+    with Flat(careful, headers=basic("701", PASSWORD)) as charger:
+        assert charger.boots_as(701)["status"] == "Accepted"
+        assert charger.starts(701, "MINE")["status"] == "Accepted"
+
+
 def test_an_unapproved_charger_has_a_quota(careful: GunicornServer) -> None:
     sampled = [{"value": "1", "measurand": "Temperature", "unit": "Celsius"}] * 10
     with dialed(careful, "GREEDY") as charger:
@@ -389,6 +513,9 @@ def test_an_unapproved_charger_has_a_quota(careful: GunicornServer) -> None:
     assert 10 < second < 60
     (event,) = careful.get("/api/chargers/GREEDY/events?kind=QuotaExceeded").json
     assert event["detail"]["limit"] == 20_000
+    assert asked(careful, "/ocpp/GREEDY").status == 429
+    careful.patch("/api/chargers/GREEDY", {"approved": True})
+    assert asked(careful, "/ocpp/GREEDY").status == 101
 
 
 def test_a_source_brings_so_many_new_chargers(careful: GunicornServer) -> None:
