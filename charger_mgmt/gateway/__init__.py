@@ -93,7 +93,7 @@ def charger_socket(socket: ChargerSocket) -> None:
     central: Any = current_app.extensions["central_system"]
     gateway: Gateway = current_app.extensions["gateway"]
     if admitted.identity is not None:
-        socket.shares(*gateway.connections.sources.frames_left(admitted.identity, socket.address))
+        socket.shares(gateway.connections.sources.frames_left(admitted.identity, socket.address))
     try:
         if admitted.dialect == FLAT:
             flat.serve(central, gateway, socket, admitted)

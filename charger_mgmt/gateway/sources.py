@@ -25,8 +25,8 @@ GUESSES_A_SECOND: Final = 1 / 3
 NEW_A_SECOND: Final = 50.0
 NEW_AT_ONCE: Final = 1000.0
 #: Dials of one identity from one source, the same.
-DIALS_A_SECOND: Final = 2.0
-DIALS_AT_ONCE: Final = 60.0
+DIALS_A_SECOND: Final = 10.0
+DIALS_AT_ONCE: Final = 500.0
 #: Wrong passwords at one charger from one source that are looked at whatever else comes from there.
 OWN_AT_ONCE: Final = 3.0
 OWN_A_SECOND: Final = 1 / 60
@@ -54,7 +54,7 @@ class Sources:
         self._guesses_at: OrderedDict[tuple[str, str], Bucket] = OrderedDict()
         self._proved: OrderedDict[tuple[str, str], None] = OrderedDict()
         self._new: OrderedDict[str, tuple[Bucket, ...]] = OrderedDict()
-        self._spoken: OrderedDict[tuple[str, str], tuple[Bucket, Bucket]] = OrderedDict()
+        self._spoken: OrderedDict[tuple[str, str], Bucket] = OrderedDict()
         self._dials: OrderedDict[tuple[str, str], Bucket] = OrderedDict()
         self._unapproved: OrderedDict[str, Bucket] = OrderedDict()
         self._told: OrderedDict[str, float] = OrderedDict()
@@ -140,12 +140,9 @@ class Sources:
         bucket.take(1, now)
         return 0
 
-    def frames_left(self, identity: str, address: str) -> tuple[Bucket, Bucket]:
-        """The buckets of frames, and of those that say nothing: a new socket does not fill them again."""
-        made = lambda: (  # noqa: E731
-            Bucket(fairness.FRAMES_A_SECOND, fairness.FRAMES_AT_ONCE),
-            Bucket(fairness.WASTE_A_SECOND, fairness.WASTE_AT_ONCE),
-        )
+    def frames_left(self, identity: str, address: str) -> Bucket:
+        """A charger's bucket of frames: a new socket does not fill it again."""
+        made = lambda: Bucket(fairness.FRAMES_A_SECOND, fairness.FRAMES_AT_ONCE)  # noqa: E731
         return _kept(self._spoken, (identity, source(address)), made)
 
     def takes_unapproved(self, identity: str, size: int) -> bool:

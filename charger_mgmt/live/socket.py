@@ -181,9 +181,9 @@ class ChargerSocket:
             self._end(f"the connection broke: {error}")
         return None
 
-    def shares(self, frames_left: Bucket, waste_left: Bucket) -> None:
-        """Take from these buckets, which an earlier socket of the same charger may have emptied."""
-        self._frames, self._waste = frames_left, waste_left
+    def shares(self, frames_left: Bucket) -> None:
+        """Take from this bucket, which an earlier socket of the same charger may have emptied."""
+        self._frames = frames_left
 
     def wasted(self) -> None:
         """A frame that said nothing. Who sends too many of them is closed with 1008."""
