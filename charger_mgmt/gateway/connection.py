@@ -152,7 +152,7 @@ def _serve(
 
         def deliver(answer: dispatch.Answer) -> None:
             def then() -> None:
-                if session.registration == dispatch.ACCEPTED:
+                if call.action == "BootNotification" and session.registration == dispatch.ACCEPTED:
                     place.is_known_now()
                 follow_ups.schedule(session, call.action, answer.follow_ups)
 

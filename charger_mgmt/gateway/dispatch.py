@@ -60,7 +60,10 @@ def _begin(
 ) -> None:
     action = call.action
     try:
-        checked = beside(len(call.text), schemas.check, action, call.payload, strict=session.strict)
+        if len(call.text) > LONG:
+            checked = beside(len(call.text), schemas.check, action, call.payload, strict=session.strict)
+        else:
+            checked = schemas.check(action, call.payload, strict=session.strict)
         violation = _violation(session, action, checked)
         if violation is not None:
             log.info("charger %s: %s refused: %s", session.identity, action[:64], violation.description)

@@ -160,12 +160,23 @@ class Session:
         finally:
             self.end()
 
-    def take(self, text: str) -> None:
-        """Deal with one text frame."""
-        if len(text) > LONG:
+    def take(self, text: str, frame: Frame | None = None) -> None:
+        """Deal with one text frame, decoded already if `frame` is given."""
+        if len(text) > LONG and frame is None:
             self._take_long(text)
+            return
+        event = self.conversation.receive(text, clock.monotonic(), frame)
+        if isinstance(event, CallReceived):
+            self._malformed = 0
+            self._take_call(event)
+        elif isinstance(event, ResultReceived | ErrorReceived):
+            self._malformed = 0
+            self._last_seen.touch(self.charger_id)
+            self._take_answer(event)
+        elif isinstance(event, Reply):
+            self._take_malformed(event, text)
         else:
-            self._take(text, None)
+            self._take_nothing(event, text)
 
     def _take_long(self, text: str) -> None:
         """Wait for one's turn, and until it is stored: what a long message is decoded to fills thirty times its space."""
@@ -180,25 +191,11 @@ class Session:
             frame = beside(len(text), decode, text)
             self.conversation.postpone(clock.monotonic() - began)
             self._end_turn = end
-            self._take(text, frame)
+            self.take(text, frame)
             del frame
             while self._queue and self._end_turn is not None:
                 self._stall()
             self._end_turn = None
-
-    def _take(self, text: str, frame: Frame | None) -> None:
-        event = self.conversation.receive(text, clock.monotonic(), frame)
-        if isinstance(event, CallReceived):
-            self._malformed = 0
-            self._take_call(event)
-        elif isinstance(event, ResultReceived | ErrorReceived):
-            self._malformed = 0
-            self._last_seen.touch(self.charger_id)
-            self._take_answer(event)
-        elif isinstance(event, Reply):
-            self._take_malformed(event, text)
-        else:
-            self._take_nothing(event, text)
 
     def _take_call(self, call: CallReceived) -> None:
         self._queue.append(call)

@@ -34,6 +34,7 @@ log = logging.getLogger(__name__)
 SUBPROTOCOL = "charger_mgmt.subprotocol"
 
 _RECEIVE_BYTES = 16384
+_LOOK_EVERY, _SLICE = fairness.LOOK_EVERY, fairness.SLICE
 #: How long we read on after our close frame, so that it is not lost in a TCP reset. Seconds.
 LINGER = 1.0
 _ACCEPT_SUFFIX = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11"
@@ -148,8 +149,6 @@ class ChargerSocket:
         try:
             while self._open:
                 event = self._reader.next()
-                if self._reader.count - self._counted >= fairness.LOOK_EVERY:
-                    self._gives_way()
                 if event is None:
                     self.reading = True
                     more_before = more
@@ -161,13 +160,16 @@ class ChargerSocket:
                     if not data:
                         self._end("the charger's connection ended without a close frame")
                         break
-                    waited, self.heard_at = not more_before, monotonic()
-                    if waited:
-                        self._turn_began = self.heard_at
-                    elif self.heard_at - self._turn_began > fairness.SLICE:
+                    self.heard_at = heard_at = monotonic()
+                    if not more_before:
+                        self._turn_began = heard_at
+                    elif heard_at - self._turn_began > _SLICE:
                         self._turn()
                     self._reader.feed(data)
-                elif isinstance(event, str):
+                    continue
+                if self._reader.count - self._counted >= _LOOK_EVERY:
+                    self._gives_way()
+                if isinstance(event, str):
                     if not self._closing:
                         return event
                 else:
@@ -199,7 +201,7 @@ class ChargerSocket:
         if wait := self._frames.take(count, now):
             gevent.sleep(wait)
             self._turn_began = monotonic()
-        elif now - self._turn_began > fairness.SLICE:
+        elif now - self._turn_began > _SLICE:
             self._turn()
 
     def _turn(self) -> None:
