@@ -158,3 +158,16 @@ def test_no_file_is_named_after_nothing() -> None:
 def _has_code_without_docstring(path: Path) -> bool:
     module = ast.parse(path.read_text())
     return bool(module.body) and ast.get_docstring(module) is None
+
+
+def test_every_message_of_a_charger_has_its_service() -> None:
+    """docs/extending.md: the name, and what happens."""
+    from charger_mgmt.gateway.dispatch import FROM_MEMORY, SESSION_EFFECTS
+    from charger_mgmt.ocpp.actions import FROM_CENTRAL_SYSTEM, FROM_CHARGER
+    from charger_mgmt.services.answers import EFFECTS
+    from charger_mgmt.services.committer import BATCH_SERVICES
+
+    of_ours = {"Connect", "Disconnect", "Refused", "QuotaExceeded"}
+    assert BATCH_SERVICES.keys() - of_ours == FROM_CHARGER
+    assert FROM_MEMORY.keys() | SESSION_EFFECTS.keys() <= FROM_CHARGER
+    assert EFFECTS.keys() <= FROM_CENTRAL_SYSTEM

@@ -13,7 +13,7 @@ from ..beside import LONG, beside
 from ..errors import DatabaseAway
 from ..live.session import Session
 from ..ocpp import errors, schemas, timestamps
-from ..ocpp.actions import NEVER_REFUSED
+from ..ocpp.actions import FROM_CHARGER, NEVER_REFUSED
 from ..ocpp.conversation import CallReceived
 from ..ocpp.conversation import Reply as Send
 from ..ocpp.salvage import saved_call
@@ -106,8 +106,8 @@ def receive(central: CentralSystem, session: Session, text: str) -> str | None:
 
 def _violation(session: Session, action: str, checked: schemas.Checked) -> schemas.Violation | None:
     """Why a call is not taken; None: it is."""
-    if action not in FROM_MEMORY and action not in STORED:
-        return checked.violation or schemas.Violation(errors.NOT_SUPPORTED, f"{action} is not supported here")
+    if action not in FROM_CHARGER:
+        return checked.violation
     if not _may_speak(session, action):
         return schemas.Violation(errors.SECURITY_ERROR, f"{action} before the BootNotification was accepted")
     return checked.violation
@@ -153,7 +153,9 @@ def _message(
 def _stored(central: CentralSystem, session: Session, call: CallReceived, ticket: Ticket) -> Answer:
     """The answer to a message that has been stored, or could not be."""
     try:
-        reply = STORED[call.action](central, session, ticket.take())
+        reply = ticket.take()
+        if (effect := SESSION_EFFECTS.get(call.action)) is not None:
+            reply = effect(central, session, reply)
         follow_ups = (*reply.follow_ups, *_asks_for_boot(session))
         return Answer(session.conversation.result(call, reply.payload), follow_ups)
     except Exception as error:
@@ -194,10 +196,6 @@ def _heartbeat() -> dict[str, Any]:
     return {"currentTime": _current_time[1]}
 
 
-def _as_it_is(central: CentralSystem, session: Session, reply: Reply) -> Reply:
-    return reply
-
-
 def _booted(central: CentralSystem, session: Session, reply: Reply) -> Reply:
     session.registration = reply.payload["status"]
     session.admitted = session.registration == ACCEPTED
@@ -214,19 +212,8 @@ def _status_reported(central: CentralSystem, session: Session, reply: Reply) -> 
 #: What chargers may send and get answered without a look at the database: the payload of the answer.
 FROM_MEMORY: dict[str, Callable[[], dict[str, Any]]] = {"Heartbeat": _heartbeat}
 
-#: What chargers may send and have stored, each a batch service in services/committer.py; and what the
-#: session makes of the reply once it is.
-STORED: dict[str, Callable[[CentralSystem, Session, Reply], Reply]] = {
-    "Authorize": _as_it_is,
+#: What the session makes of the reply to a message, once that is stored; every other reply goes out as it is.
+SESSION_EFFECTS: dict[str, Callable[[CentralSystem, Session, Reply], Reply]] = {
     "BootNotification": _booted,
-    "DataTransfer": _as_it_is,
-    "DiagnosticsStatusNotification": _as_it_is,
-    "FirmwareStatusNotification": _as_it_is,
-    "LogStatusNotification": _as_it_is,
-    "MeterValues": _as_it_is,
-    "SecurityEventNotification": _as_it_is,
-    "SignedFirmwareStatusNotification": _as_it_is,
-    "StartTransaction": _as_it_is,
     "StatusNotification": _status_reported,
-    "StopTransaction": _as_it_is,
 }
