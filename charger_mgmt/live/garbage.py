@@ -23,7 +23,7 @@ log = logging.getLogger(__name__)
 #: Python's own are (700, 10, 10): new objects before the youngest are looked at (a hundred thousand that are all
 #: cycles, as failed requests leave them, take a tenth of a second), and how many of those looks
 #: before older ones are.
-THRESHOLDS = (40_000, 125, 100)
+THRESHOLDS = (20_000, 250, 100)
 #: So many new sockets (a hundred and twenty objects each) are worth setting aside.
 PORTION = 500
 #: Seconds after which it is done anyway.
