@@ -6,7 +6,7 @@ import logging
 from dataclasses import dataclass
 from math import inf
 from types import SimpleNamespace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import gevent
 from sqlalchemy import Row
@@ -37,6 +37,8 @@ log = logging.getLogger(__name__)
 MOST_CHARGERS = 1000
 #: Seconds after which the right to speak for a charger is looked up again.
 _TRUSTED_FOR = 30.0
+#: After so many refusals of the same in a row one stands for so many seconds.
+_REFUSED_OFTEN, _REFUSED_FOR = 20, 1.0
 _OPEN_WITH_IT = "this charger needs its password: open the socket with it"
 _OCPP_J = "this charger speaks OCPP-J, at /ocpp/<identity>"
 _BOOT = "BootNotification"
@@ -57,6 +59,19 @@ class _Speaker:
     checked_at: float
     #: The operator, or the onboarding, lets the charger in.
     admitted: bool
+
+
+class _Refusal(NamedTuple):
+    """The last refusal of a socket: of whom, of what, when (monotonic seconds), why, and the how manieth in a row."""
+
+    identity: str
+    message_type: str
+    at: float
+    reason: str
+    times: int
+
+    def is_of(self, message: FlatMessage) -> bool:
+        return (self.identity, self.message_type) == (message.identity, message.message_type)
 
 
 def _may_speak(speaker: _Speaker, action: str) -> bool:
@@ -87,6 +102,7 @@ class FlatSession:
         #: What the password made that the socket was opened with.
         self._password_hash = admitted.password_hash
         self._speakers: dict[str, _Speaker] = {}
+        self._refusal = _Refusal("", "", -inf, "", 0)
         self._onboarding = central.settings["CHARGER_ONBOARDING"]
         self._malformed = 0
 
@@ -229,9 +245,11 @@ class FlatSession:
         speaker = self._speakers.get(identity)
         trusted = speaker is not None and now - speaker.checked_at < _TRUSTED_FOR
         if speaker is None or not trusted or self._central.registry.get(identity) is not None:
+            self._refuse_again(message, now)
             try:
                 row = self._check_right(message)
-            except _Refused:
+            except _Refused as refused:
+                self._remember_refusal(message, now, str(refused))
                 if speaker is not None:  # what was trusted is looked up again, whatever comes next
                     speaker.checked_at = -inf
                 raise
@@ -262,6 +280,16 @@ class FlatSession:
             speaker.checked_at = now
         self._central.registry.speaks(identity, self)
         return speaker
+
+    def _refuse_again(self, message: FlatMessage, now: float) -> None:
+        """What was refused again and again is refused without a look: it must not keep the database busy."""
+        refused = self._refusal
+        if refused.times >= _REFUSED_OFTEN and refused.is_of(message) and now < refused.at + _REFUSED_FOR:
+            raise _Refused(refused.reason)
+
+    def _remember_refusal(self, message: FlatMessage, now: float, reason: str) -> None:
+        times = self._refusal.times + 1 if self._refusal.is_of(message) else 1
+        self._refusal = _Refusal(message.identity, message.message_type, now, reason, times)
 
     def _check_right(self, message: FlatMessage) -> Row[Any] | None:
         """The charger's row, None for a new one. Raises _Refused."""
