@@ -57,16 +57,20 @@ class LongOnes:
             if ended:
                 return
             ended = True
-            line = self._proven or self._others
-            if line:
-                line.popleft().set()  # it has this turn now
-            else:
-                self._free += 1
+            self._pass_on()
 
         try:
             yield end
         finally:
             end()
+
+    def _pass_on(self) -> None:
+        """A turn is over: the next in line has it, those who have proved themselves first."""
+        line = self._proven or self._others
+        if line:
+            line.popleft().set()
+        else:
+            self._free += 1
 
     def _wait(self, source: str, line: deque[Event]) -> None:
         mine = Event()
@@ -78,11 +82,7 @@ class LongOnes:
             if mine in line:
                 line.remove(mine)
             elif mine.is_set():
-                following = self._proven or self._others
-                if following:
-                    following.popleft().set()
-                else:
-                    self._free += 1
+                self._pass_on()
             raise
         finally:
             self._waiting[source] -= 1

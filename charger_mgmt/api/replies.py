@@ -15,8 +15,9 @@ from ..errors import InvalidInput
 from ..store.bulk import storable
 from .paths import as_it_came
 
-#: What stands in a path that came over the wire: escapes stay as they are.
+#: A part of a cursor.
 _WHOLE = re.compile(r"0|[1-9][0-9]{0,17}", re.ASCII)
+#: What stands in a path that came over the wire: escapes stay as they are.
 _IN_PATH = "/%!$&'()*+,;=:@~"
 
 

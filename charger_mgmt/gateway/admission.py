@@ -19,7 +19,7 @@ from sqlalchemy import Engine, Row
 from ..errors import DatabaseAway
 from ..ocpp import identities
 from ..services import charger_passwords
-from ..services.boot import ACCEPTED, registration
+from ..services.boot import admits
 from ..services.committer import Committer
 from ..store import chargers
 from ..store.connections import reading, writing
@@ -129,7 +129,7 @@ class Admission:
             return _away("Too many chargers are dialing in at once.")
         try:
             with self._pacing.entering():
-                decision = self._decide(environ, address)
+                decision = self._decide(environ, given, address)
         except DatabaseAway:
             return _away("The database is away.")
         except _NotNow as wait:
@@ -190,9 +190,10 @@ class Admission:
         finally:
             self._turns.release()
 
-    def _decide(self, environ: Mapping[str, Any], address: str) -> Admitted | Refused:
+    def _decide(
+        self, environ: Mapping[str, Any], given: Credentials | None, address: str
+    ) -> Admitted | Refused:
         offered = addresses.subprotocols(environ)
-        given = addresses.credentials(environ)
         try:
             identity = environ.get(addresses.SEGMENT, b"").decode()
         except UnicodeDecodeError:
@@ -214,7 +215,7 @@ class Admission:
             return Admitted(FLAT, None)
         if (used := self._proven(row, given, address)) is None:
             return _unauthorized()
-        if shut_out(row):
+        if shut_out(row.blocked, row.approved):
             return _forbidden()
         return Admitted(FLAT, row.identity, proven=True, known=True, password_hash=used)
 
@@ -258,7 +259,7 @@ class Admission:
             if used is None and row.password_hash:
                 log.warning("charger %s: refused, wrong or missing credentials", identity)
                 return _unauthorized()
-            if shut_out(row):
+            if shut_out(row.blocked, row.approved):
                 log.info("charger %s: refused, the operator has shut it out", identity)
                 return _forbidden()
             if used is None and self._needs_password:
@@ -288,8 +289,7 @@ class Admission:
         )
 
     def _is_over_quota(self, row: Row[Any]) -> bool:
-        admitted = registration(row.approved, self._onboarding) == ACCEPTED
-        return not admitted and self._sources.is_over_quota(row.identity)
+        return not admits(row.approved, self._onboarding) and self._sources.is_over_quota(row.identity)
 
     @staticmethod
     def _without_password(identity: str) -> Refused:
@@ -300,9 +300,9 @@ class Admission:
         return _unauthorized()
 
 
-def shut_out(row: Any) -> bool:
+def shut_out(blocked: bool, approved: bool | None) -> bool:
     """An operator has refused or blocked the charger."""
-    return bool(row.blocked) or row.approved is False
+    return blocked or approved is False
 
 
 def _bad(detail: str) -> Refused:

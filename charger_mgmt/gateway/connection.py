@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import datetime
-from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
 import gevent
@@ -17,7 +18,7 @@ from ..live import frames
 from ..live.session import Session
 from ..live.socket import ChargerSocket
 from ..ocpp.conversation import CallReceived
-from ..services.boot import ACCEPTED, registration
+from ..services.boot import admits
 from ..services.committer import ProcessingFailed
 from ..services.connections import put_right_ours
 from ..services.inbound import ChargerMessage
@@ -51,6 +52,21 @@ class Connections:
         #: Departures that the database did not take: charger id → message. The newest is enough.
         self._unnoted: dict[int, ChargerMessage] = {}
         central.committer.on_return.append(self._put_right)
+
+    @contextmanager
+    def seated(self, admitted: Admitted, socket: Any) -> Iterator[Place]:
+        """Around the life of a socket, in either dialect: it takes a place, and counts for its source."""
+        place = self.places.take(known=admitted.known)
+        if not admitted.proven:
+            self.sources.opened(socket.address)
+        try:
+            yield place
+        finally:
+            place.leave()
+            if not admitted.proven:
+                self.sources.closed(socket.address)
+            if socket.offended:
+                self.sources.penalise(admitted.identity or "", socket.address, proven=admitted.proven)
 
     def opened(self, identity: str, dialect: str, address: str) -> dict[str, Any]:
         """Commit that a socket from this address speaks for this identity; create the charger if it is new.
@@ -120,18 +136,8 @@ def serve(
     """Serve an OCPP-J charger until its socket ends. Never raises."""
     identity = admitted.identity
     assert identity is not None
-    sources = connections.sources
-    place = connections.places.take(known=admitted.known)
-    if not admitted.proven:
-        sources.opened(socket.address)
-    try:
+    with connections.seated(admitted, socket) as place:
         _serve(central, connections, follow_ups, socket, identity, admitted, place)
-    finally:
-        place.leave()
-        if not admitted.proven:
-            sources.closed(socket.address)
-        if socket.offended:
-            sources.penalise(identity, socket.address, proven=admitted.proven)
 
 
 def _serve(
@@ -172,14 +178,14 @@ def _serve(
         registration=opened["registration"],
         automatic_calls=opened["automatic_calls"],
         strict=opened["strict"],
-        admitted=registration(opened["approved"], central.settings["CHARGER_ONBOARDING"]) == ACCEPTED,
+        admitted=admits(opened["approved"], central.settings["CHARGER_ONBOARDING"]),
         proven=admitted.proven,
         timeouts_before_drop=central.settings["CALL_TIMEOUTS_BEFORE_DROP"],
         socket=socket,
         last_seen=central.last_seen,
         handle=handle,
     )
-    if shut_out(SimpleNamespace(**opened)) or opened["password_hash"] != admitted.password_hash:
+    if shut_out(opened["blocked"], opened["approved"]) or opened["password_hash"] != admitted.password_hash:
         # The operator has taken it away while the charger was on its way in.
         connections.closed(identity, session.charger_id, session.generation, "it may not come in any more")
         session.close(frames.POLICY_VIOLATION, "this charger may not come in any more")

@@ -5,7 +5,6 @@ from __future__ import annotations
 import logging
 from dataclasses import dataclass
 from math import inf
-from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import gevent
@@ -19,7 +18,7 @@ from ..live.session import MALFORMED_LIMIT
 from ..live.socket import ChargerSocket, SocketClosed
 from ..ocpp import errors, flat, timestamps
 from ..ocpp.flat import FlatError, FlatMessage
-from ..services.boot import ACCEPTED, registration
+from ..services.boot import ACCEPTED, admits
 from ..services.committer import ProcessingFailed
 from ..services.inbound import ChargerMessage
 from .admission import FLAT, OCPP16, Admission, Admitted, shut_out
@@ -91,7 +90,7 @@ class FlatSession:
         connections: Connections,
         socket: Any,
         admitted: Admitted,
-        place: Place | None = None,
+        place: Place,
     ) -> None:
         self.socket = socket
         self._place = place
@@ -233,7 +232,7 @@ class FlatSession:
         if action == _BOOT:
             speaker.registration = answer["status"]
             speaker.admitted = answer["status"] == ACCEPTED
-            if speaker.admitted and self._place is not None:
+            if speaker.admitted:
                 self._place.is_known_now()
             answer = paced(answer, self._central.committer.since_return)
         return answer
@@ -257,12 +256,12 @@ class FlatSession:
                 speaker = None  # removed meanwhile; or somebody else who had dialled under its name has left
             elif speaker is not None:
                 speaker.registration = row.registration
-                speaker.admitted = registration(row.approved, self._onboarding) == ACCEPTED
+                speaker.admitted = admits(row.approved, self._onboarding)
         if speaker is None:
             if identity not in self._speakers and len(self._speakers) >= MOST_CHARGERS:
                 raise _Refused(f"one socket speaks for at most {MOST_CHARGERS} chargers")
             opened = self._connections.opened(identity, FLAT, self.socket.address)
-            if shut_out(SimpleNamespace(**opened)) or (
+            if shut_out(opened["blocked"], opened["approved"]) or (
                 opened["password_hash"] and opened["password_hash"] != self._password_hash
             ):
                 raise _Refused("this charger is not let in")  # not any more: it was taken away in between
@@ -271,10 +270,10 @@ class FlatSession:
                 opened["generation"],
                 opened["registration"],
                 now,
-                registration(opened["approved"], self._onboarding) == ACCEPTED,
+                admits(opened["approved"], self._onboarding),
             )
             self._speakers[identity] = speaker
-            if speaker.registration == ACCEPTED and self._place is not None:
+            if speaker.registration == ACCEPTED:
                 self._place.is_known_now()
         elif not trusted:
             speaker.checked_at = now
@@ -305,7 +304,7 @@ class FlatSession:
                 raise _Refused("this charger is not known yet; send a BootNotification first")
             if self._connections.sources.new_charger_wait(self.socket.address):
                 raise _Refused("too many chargers that nobody knows came from here")
-        elif shut_out(row):
+        elif shut_out(row.blocked, row.approved):
             raise _Refused("this charger is not let in")
         elif row.dialect_pinned and row.bound_dialect == OCPP16:
             raise _Refused(_OCPP_J)
@@ -335,20 +334,13 @@ class FlatSession:
 
 def serve(central: CentralSystem, gateway: Gateway, socket: ChargerSocket, admitted: Admitted) -> None:
     """Serve a flat socket until it ends."""
-    sources = gateway.connections.sources
-    place = gateway.places.take(known=admitted.known)
-    session = FlatSession(central, gateway.admission, gateway.connections, socket, admitted, place)
-    central.registry.hold(session)
-    if not admitted.proven:
-        sources.opened(socket.address)
-    silent = gevent.spawn_later(central.settings["FIRST_MESSAGE_SECONDS"], session.ends_if_silent)
-    try:
-        session.serve()
-    finally:
-        silent.kill(block=False)
-        place.leave()
-        central.registry.release(session)
-        if not admitted.proven:
-            sources.closed(socket.address)
-        if socket.offended:
-            sources.penalise(admitted.identity or "", socket.address, proven=admitted.proven)
+    connections = gateway.connections
+    with connections.seated(admitted, socket) as place:
+        session = FlatSession(central, gateway.admission, connections, socket, admitted, place)
+        central.registry.hold(session)
+        silent = gevent.spawn_later(central.settings["FIRST_MESSAGE_SECONDS"], session.ends_if_silent)
+        try:
+            session.serve()
+        finally:
+            silent.kill(block=False)
+            central.registry.release(session)

@@ -134,11 +134,7 @@ class Sources:
         """Count one dial of an identity; the seconds to wait where there were too many."""
         made = lambda: Bucket(DIALS_A_SECOND, DIALS_AT_ONCE)  # noqa: E731
         bucket = _kept(self._dials, (identity, source(address)), made)
-        now = monotonic()
-        if wait := bucket.wait(now):
-            return math.ceil(wait)
-        bucket.take(1, now)
-        return 0
+        return math.ceil(bucket.try_take(1, monotonic()))
 
     def frames_left(self, identity: str, address: str) -> Bucket:
         """A charger's bucket of frames: a new socket does not fill it again."""
@@ -150,12 +146,7 @@ class Sources:
         if not self._unapproved_bytes:
             return True
         made = lambda: Bucket(self._unapproved_bytes / _HOUR, self._unapproved_bytes)  # noqa: E731
-        bucket = _kept(self._unapproved, identity, made)
-        now = monotonic()
-        if bucket.wait(now):
-            return False
-        bucket.take(size, now)
-        return True
+        return not _kept(self._unapproved, identity, made).try_take(size, monotonic())
 
     def is_over_quota(self, identity: str) -> bool:
         """Whether nothing more of this charger is taken before it is approved."""
@@ -174,16 +165,8 @@ class Sources:
 
     def takes_refused(self, address: str, size: int) -> bool:
         """Whether so many bytes that this source may not say are kept all the same."""
-        bucket = _kept(
-            self._refused,
-            source(address),
-            lambda: Bucket(REFUSED_BYTES_PER_HOUR / _HOUR, REFUSED_BYTES_PER_HOUR),
-        )
-        now = monotonic()
-        if bucket.wait(now):
-            return False
-        bucket.take(size, now)
-        return True
+        made = lambda: Bucket(REFUSED_BYTES_PER_HOUR / _HOUR, REFUSED_BYTES_PER_HOUR)  # noqa: E731
+        return not _kept(self._refused, source(address), made).try_take(size, monotonic())
 
     # Sockets that prove nothing
 

@@ -80,6 +80,13 @@ class Bucket:
         tokens = min(self._most, self._tokens + (now - self._at) * self._rate)
         return (1 - tokens) / self._rate if tokens < 1 else 0.0
 
+    def try_take(self, count: float, now: float) -> float:
+        """Take tokens if a whole one is there; else the seconds until it is, and nothing is taken."""
+        if wait := self.wait(now):
+            return wait
+        self.take(count, now)
+        return 0.0
+
     def take(self, count: float, now: float) -> float:
         """Take tokens; the seconds to wait for those that are missing (0: none are)."""
         tokens = min(self._most, self._tokens + (now - self._at) * self._rate) - count

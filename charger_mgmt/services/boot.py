@@ -124,6 +124,11 @@ def registration(approved: bool | None, onboarding: str) -> str:
     return PENDING
 
 
+def admits(approved: bool | None, onboarding: str) -> bool:
+    """Whether such a charger may come in."""
+    return registration(approved, onboarding) == ACCEPTED
+
+
 def unapproved(conn: Connection, charger_ids: Iterable[int], settings: Settings) -> set[int]:
     """Those of the chargers that may not come in: what they store is kept apart until they may.
 
@@ -135,7 +140,7 @@ def unapproved(conn: Connection, charger_ids: Iterable[int], settings: Settings)
     rows = conn.execute(
         select(_C.id, _C.approved).where(_C.id.in_(wanted)).order_by(_C.id).with_for_update(read=True)
     )
-    return {row.id for row in rows if registration(row.approved, settings["CHARGER_ONBOARDING"]) != ACCEPTED}
+    return {row.id for row in rows if not admits(row.approved, settings["CHARGER_ONBOARDING"])}
 
 
 def _follow_ups(message: ChargerMessage, status: str) -> tuple[FollowUp, ...]:

@@ -209,9 +209,7 @@ def events(
     )
     if kind is not None:
         query = query.where(c.kind == kind)
-    if before is not None:
-        query = query.where(c.id < before)
-    return pages.fitting(conn, query, c.detail, order=c.id.desc(), limit=limit)
+    return pages.newest(conn, query, c.detail, row_id=c.id, before=before, limit=limit)
 
 
 def meter_values(
@@ -236,9 +234,7 @@ def meter_values(
     if measurand is not None:
         query = query.where(c.measurand == measurand)
     query = _within(query, func.coalesce(c.timestamp, c.received_at), since, until)
-    if before is not None:
-        query = query.where(c.id < before)
-    return pages.fitting(conn, query, c.raw, order=c.id.desc(), limit=limit)
+    return pages.newest(conn, query, c.raw, row_id=c.id, before=before, limit=limit)
 
 
 def inbox(
@@ -256,9 +252,7 @@ def inbox(
         query = query.where(c.charger_id == charger_id)
     if kind is not None:
         query = query.where(c.kind == kind)
-    if before is not None:
-        query = query.where(c.id < before)
-    return pages.fitting(conn, query, c.raw, order=c.id.desc(), limit=limit)
+    return pages.newest(conn, query, c.raw, row_id=c.id, before=before, limit=limit)
 
 
 def _within(

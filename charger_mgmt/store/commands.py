@@ -70,9 +70,7 @@ def of_charger(
         query = query.where(_C.state == state)
     if action is not None:
         query = query.where(_C.action == action)
-    if before is not None:
-        query = query.where(_C.id < before)
-    return pages.fitting(conn, query, _C.payload, _C.response, order=_C.id.desc(), limit=limit)
+    return pages.newest(conn, query, _C.payload, _C.response, row_id=_C.id, before=before, limit=limit)
 
 
 def newest_start(conn: Connection, charger_id: int, session_id: str) -> Row[Any] | None:

@@ -16,9 +16,23 @@ LONGEST_PAGE = 2_000_000
 Page: TypeAlias = "tuple[Sequence[Row[Any]], int]"
 
 
+def newest(
+    conn: Connection,
+    query: Select[Any],
+    *texts: ColumnElement[Any],
+    row_id: ColumnElement[int],
+    before: int | None,
+    limit: int,
+) -> Page:
+    """A page of a journal: newest first, those with an id below `before`."""
+    if before is not None:
+        query = query.where(row_id < before)
+    return fitting(conn, query, *texts, order=row_id.desc(), limit=limit)
+
+
 def fitting(
     conn: Connection, query: Select[Any], *texts: ColumnElement[Any], order: ColumnElement[Any], limit: int
-) -> tuple[Sequence[Row[Any]], int]:
+) -> Page:
     """The first rows of a query in this order and one more if there is one, and how many belong to the page.
 
     These are at most `limit`, and fewer if their `texts` are long.

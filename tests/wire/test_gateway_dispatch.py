@@ -154,6 +154,7 @@ def test_a_flat_session_needs_no_socket_either(app: Flask) -> None:
         gateway.connections,
         PipeSocket(),
         Admitted(FLAT, None),
+        gateway.places.take(known=True),
     )
     answer = session.answer('{"messageType":"BootNotification","chargerId":1,"vendor":"V","model":"M"}')
     assert answer is not None
