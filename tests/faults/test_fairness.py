@@ -29,6 +29,8 @@ pytestmark = [pytest.mark.wire, pytest.mark.mariadb]
 #: attackers → seconds within which 99 of 100 Heartbeats and stored messages of a bystander are answered.
 BOUNDS = {10: (0.05, 0.5), 150: (0.25, 2.0)}
 BYSTANDERS = 3
+#: How much longer the second and the third look are.
+LONGER = (4, 4)
 FEW, MANY = 10, 150
 #: KB of log and MB of memory that one attack may cost: a message of each attacker's may wait as text.
 LOG_KILOBYTES = 1500
@@ -93,22 +95,29 @@ def test_ten_attackers_behind_a_proxy(behind: tuple[GunicornServer, HAProxy], ki
 def bystanders_are_served(
     server: GunicornServer, kind: str, count: int, proxy: HAProxy | None = None
 ) -> None:
-    """Within the bounds, in one of two attacks: a neighbour of this machine's may spoil one of them."""
-    first = measured(server, kind, count, proxy)
-    if not within(first, count):
-        second = measured(server, kind, count, proxy)
-        assert within(second, count), (first, second)
+    """Within the bounds. What a short look finds outside is looked at again, and for longer.
+
+    Three bystanders share every hiccup of the machine: of 100 answers it takes just one for the p99 to be its length.
+    """
+    found = []
+    for times in (1, *LONGER):
+        found.append(measured(server, kind, count, proxy, times))
+        if within(found[-1], count):
+            return
+    raise AssertionError(found)
 
 
 def within(found: tuple[float, float], count: int) -> bool:
     return found[0] <= BOUNDS[count][0] and found[1] <= BOUNDS[count][1]
 
 
-def measured(server: GunicornServer, kind: str, count: int, proxy: HAProxy | None) -> tuple[float, float]:
+def measured(
+    server: GunicornServer, kind: str, count: int, proxy: HAProxy | None, times: int
+) -> tuple[float, float]:
     """The bystanders' p99 under one attack, of Heartbeats and of stored messages, in seconds."""
     door = proxy or server
     log, grown, worker = len(server.log()), memory(server), server.worker_pid
-    seconds = 1.6 if count == FEW else 3.0
+    seconds = times * (1.6 if count == FEW else 3.0)
     command = [
         sys.executable,
         "-m",
