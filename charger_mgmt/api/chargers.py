@@ -8,10 +8,10 @@ from urllib.parse import quote
 
 from flask import Blueprint, Response
 
+from ..domain import identities
 from ..domain.status import SUMMARIES
 from ..errors import NotFound
 from ..extensions import db
-from ..ocpp import identities
 from ..services import chargers, connectors, oddities
 from . import shapes
 from .central import central, operator

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from flask import Blueprint, Response
 
+from ..dialects.ocpp16 import form as schemas
 from ..errors import CallErrored, InvalidInput, NotFound
 from ..extensions import db
-from ..ocpp import schemas
 from ..services import commands
 from ..store.commands import STATES
 from . import shapes

@@ -7,10 +7,10 @@ from typing import Any
 
 import msgspec
 
+from ..domain import identities
 from ..domain import transactions as rules
 from ..domain.status import FAULTED
 from ..domain.transactions import IN_PROGRESS, UNSURE
-from ..ocpp import identities
 from ..services.chargers import Details
 from ..services.tags import SeenTag
 from .replies import time_text

@@ -7,10 +7,10 @@ from typing import Any
 
 from flask import Blueprint, Response
 
+from ..domain import identities
 from ..domain.transactions import COMPLETED, IN_PROGRESS, INTERRUPTED
 from ..errors import InvalidInput, NotFound
 from ..extensions import db
-from ..ocpp import identities
 from ..services import history, sessions
 from ..services.sessions import Progress
 from ..services.tags import check_id_tag

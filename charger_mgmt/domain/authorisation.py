@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
 
 ACCEPTED = "Accepted"
 EXPIRED = "Expired"
@@ -37,15 +36,6 @@ class Verdict:
     status: str
     expiry_date: datetime | None = None
     parent_id_tag: str | None = None
-
-    def info(self, format_timestamp: Any) -> dict[str, str]:
-        """The idTagInfo object as it goes on the wire."""
-        answer = {"status": self.status}
-        if self.expiry_date is not None:
-            answer["expiryDate"] = format_timestamp(self.expiry_date)
-        if self.parent_id_tag:
-            answer["parentIdTag"] = self.parent_id_tag
-        return answer
 
 
 def tag_key(id_tag: str) -> str:

@@ -16,8 +16,8 @@ import gevent
 from gevent.lock import BoundedSemaphore
 from sqlalchemy import Engine, Row
 
+from ..domain import dialect, identities
 from ..errors import DatabaseAway
-from ..ocpp import identities
 from ..services import charger_passwords
 from ..services.boot import admits
 from ..services.committer import Committer
@@ -31,8 +31,7 @@ from .sources import Sources
 
 log = logging.getLogger(__name__)
 
-OCPP16 = "ocpp1.6"
-FLAT = "flat"
+OCPP16, FLAT = dialect.OCPP16.name, dialect.FLAT.name
 #: Lookups at a time: when a whole site redials, the committer must still get its connections.
 _LOOKUPS = 4
 #: Seconds that a lookup stands in line; a charger's own patience is not much longer.

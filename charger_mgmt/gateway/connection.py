@@ -13,17 +13,21 @@ from gevent.pool import Pool
 from sqlalchemy.exc import SQLAlchemyError
 
 from .. import clock
+from ..domain import dialect
+from ..domain.dialect import Dialect
+from ..domain.facts import Comes, Goes, Noted
+from ..domain.outcomes import Opened
 from ..errors import DatabaseAway
 from ..live import frames
 from ..live.session import Session
 from ..live.socket import ChargerSocket
-from ..ocpp.conversation import CallReceived
+from ..ocppj.conversation import CallReceived
 from ..services.boot import admits
 from ..services.committer import ProcessingFailed
 from ..services.connections import put_right_ours
-from ..services.inbound import ChargerMessage
+from ..services.inbound import CONNECT, DISCONNECT, OVER_QUOTA, ChargerMessage
 from . import dispatch
-from .admission import OCPP16, Admitted, shut_out
+from .admission import Admitted, shut_out
 from .follow_ups import FollowUps
 from .pacing import Pacing
 from .places import Place, Places
@@ -36,7 +40,7 @@ log = logging.getLogger(__name__)
 
 #: Seconds until a departure is noted again when the database was too busy for it.
 _NOTE_AGAIN = 5.0
-OVER_QUOTA = "more than an unapproved charger may store"
+TOO_MUCH = "more than an unapproved charger may store"
 #: Departures noted at a time after an outage: they share commits.
 _NOTES_AT_ONCE = 100
 
@@ -50,7 +54,7 @@ class Connections:
         self.sources = sources
         self.places = places
         #: Departures that the database did not take: charger id → message. The newest is enough.
-        self._unnoted: dict[int, ChargerMessage] = {}
+        self._unnoted: dict[int, ChargerMessage[Goes]] = {}
         central.committer.on_return.append(self._put_right)
 
     @contextmanager
@@ -68,28 +72,25 @@ class Connections:
             if socket.offended:
                 self.sources.penalise(admitted.identity or "", socket.address, proven=admitted.proven)
 
-    def opened(self, identity: str, dialect: str, address: str) -> dict[str, Any]:
+    def opened(self, identity: str, dialect: Dialect, address: str) -> Opened:
         """Commit that a socket from this address speaks for this identity; create the charger if it is new.
 
-        Returns the answer of services/connections.py: charger_id, generation, registration, … Raises
-        DatabaseAway.
+        Raises DatabaseAway.
         """
-        payload = {"dialect": dialect, "process_id": self._central.process_id, "address": address}
-        message = ChargerMessage(
-            "Connect", 0, identity, payload, "", None, clock.now(), flat=dialect != OCPP16
-        )
+        comes = Comes(dialect.name, self._central.process_id, address)
+        message = ChargerMessage(CONNECT, 0, identity, comes, clock.now(), dialect=dialect)
         try:
             with self._pacing.entering():
-                return self._central.committer.submit(message).payload
+                return self._central.committer.submit(message).outcome
         except ProcessingFailed as error:
             raise DatabaseAway(str(error)) from None
 
     def closed(self, identity: str, charger_id: int, generation: int, reason: str) -> None:
         """Commit that it no longer does; later, if the database is away. Never raises."""
-        payload = {"generation": generation, "reason": reason[:200]}
-        self._note(ChargerMessage("Disconnect", charger_id, identity, payload, "", None, clock.now()))
+        goes = Goes(generation, reason[:200])
+        self._note(ChargerMessage(DISCONNECT, charger_id, identity, goes, clock.now()))
 
-    def _note(self, message: ChargerMessage) -> None:
+    def _note(self, message: ChargerMessage[Goes]) -> None:
         committer = self._central.committer
         try:
             committer.submit(message)
@@ -152,40 +153,37 @@ def _serve(
     def handle(session: Session, call: CallReceived) -> None:
         if not session.admitted and not connections.sources.takes_unapproved(identity, len(call.text)):
             over_quota(central, connections, session.charger_id, identity)
-            session.close(frames.POLICY_VIOLATION, OVER_QUOTA)
+            session.close(frames.POLICY_VIOLATION, TOO_MUCH)
             session.answer(call, None, lambda: None)
             return
 
         def deliver(answer: dispatch.Answer) -> None:
-            def then() -> None:
-                if call.action == "BootNotification" and session.registration == dispatch.ACCEPTED:
-                    place.is_known_now()
-                follow_ups.schedule(session, call.action, answer.follow_ups)
+            text = dispatch.text_of(session, call, answer)
+            session.answer(call, text, lambda: follow_ups.schedule(session, call.action, answer))
 
-            session.answer(call, answer.text, then)
-
-        dispatch.begin(central, session, call, deliver)
+        dispatch.take_call(central, session, call, deliver)
 
     try:
-        opened = connections.opened(identity, OCPP16, socket.address)
+        opened = connections.opened(identity, dialect.OCPP16, socket.address)
     except DatabaseAway:
         socket.drop("the database is away")
         return
     session = Session(
         identity,
-        charger_id=opened["charger_id"],
-        generation=opened["generation"],
-        registration=opened["registration"],
-        automatic_calls=opened["automatic_calls"],
-        strict=opened["strict"],
-        admitted=admits(opened["approved"], central.settings["CHARGER_ONBOARDING"]),
+        charger_id=opened.charger_id,
+        generation=opened.generation,
+        registration=opened.registration,
+        automatic_calls=opened.automatic_calls,
+        strict=opened.strict,
+        on_acceptance=place.is_known_now,
+        admitted=admits(opened.approved, central.settings["CHARGER_ONBOARDING"]),
         proven=admitted.proven,
         timeouts_before_drop=central.settings["CALL_TIMEOUTS_BEFORE_DROP"],
         socket=socket,
         last_seen=central.last_seen,
         handle=handle,
     )
-    if shut_out(opened["blocked"], opened["approved"]) or opened["password_hash"] != admitted.password_hash:
+    if shut_out(opened.blocked, opened.approved) or opened.password_hash != admitted.password_hash:
         # The operator has taken it away while the charger was on its way in.
         connections.closed(identity, session.charger_id, session.generation, "it may not come in any more")
         session.close(frames.POLICY_VIOLATION, "this charger may not come in any more")
@@ -224,6 +222,6 @@ def over_quota(central: CentralSystem, connections: Connections, charger_id: int
     if not connections.sources.is_news(identity):
         return
     log.warning("charger %s: closed, it may not store more before it is approved", identity)
-    payload = {"reason": OVER_QUOTA, "limit": central.settings["UNAPPROVED_BYTES_PER_HOUR"]}
-    message = ChargerMessage("QuotaExceeded", charger_id, identity, payload, "", None, clock.now())
+    said = Noted({"reason": TOO_MUCH, "limit": central.settings["UNAPPROVED_BYTES_PER_HOUR"]})
+    message = ChargerMessage(OVER_QUOTA, charger_id, identity, said, clock.now())
     central.committer.begin(message, lambda _: None)

@@ -1,24 +1,31 @@
-"""One CALL of a charger: checked, handled, answered. Text in, text out, no socket needed."""
+"""One message of a charger, in any dialect: is it taken, what comes of it, what is it answered. No socket needed."""
 
 from __future__ import annotations
 
 import logging
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, NamedTuple
+from contextlib import suppress
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Final
 
 import gevent
+import msgspec
 
 from .. import clock
 from ..beside import LONG, beside
+from ..dialects import Checked, Incoming, Said, Taken, Violation
+from ..dialects.ocpp16 import table
+from ..dialects.ocpp16.salvage import saved_call
+from ..domain import facts, outcomes
+from ..domain.facts import Fact
 from ..errors import DatabaseAway
 from ..live.session import Session
-from ..ocpp import errors, schemas, timestamps
-from ..ocpp.actions import FROM_CHARGER, NEVER_REFUSED
-from ..ocpp.conversation import CallReceived
-from ..ocpp.conversation import Reply as Send
-from ..ocpp.salvage import saved_call
+from ..live.speaker import Speaker
+from ..ocppj import errors
+from ..ocppj.conversation import CallReceived
+from ..ocppj.conversation import Reply as Send
 from ..services.committer import ProcessingFailed, Ticket
-from ..services.inbound import ChargerMessage, FollowUp, Reply
+from ..services.inbound import ChargerMessage, FollowUp
 from . import pacing
 
 if TYPE_CHECKING:
@@ -34,186 +41,232 @@ _ASK_FOR_BOOT = FollowUp(
 )
 
 
-class Answer(NamedTuple):
-    """The frame to send (None: none, the socket has been dropped) and what to do after it."""
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What a message is answered: a payload, or an error."""
 
-    text: str | None
+    payload: dict[str, Any] = field(default_factory=dict)
+    error: Violation | None = None
+    #: Calls that are due once the answer is written.
     follow_ups: tuple[FollowUp, ...] = ()
+    #: The charger was accepted: what we set up by ourselves is due.
+    set_up: bool = False
 
 
-def begin(
-    central: CentralSystem, session: Session, call: CallReceived, done: Callable[[Answer], None]
-) -> None:
-    """Handle one CALL: `done` gets its answer, at once or after the commit.
+#: The database is away: no answer and no close frame, so that the charger keeps the message and comes back.
+AWAY: Final = Answer()
+
+
+def handle(central: CentralSystem, speaker: Speaker, said: Said, done: Callable[[Answer], None]) -> None:
+    """Handle one message: `done` gets its answer, at once or after the commit.
 
     Never waits and never raises: whatever goes wrong is logged, answered, and stays here.
     """
-    central.last_seen.touch(session.charger_id)
-    if len(call.text) > LONG:
-        gevent.spawn(_begin, central, session, call, done)
-    else:
-        _begin(central, session, call, done)
-
-
-def _begin(
-    central: CentralSystem, session: Session, call: CallReceived, done: Callable[[Answer], None]
-) -> None:
-    action = call.action
+    row = said.row
     try:
-        if len(call.text) > LONG:
-            checked = beside(len(call.text), schemas.check, action, call.payload, strict=session.strict)
+        if not _may_speak(speaker, row):
+            description = f"{row.action} before the BootNotification was accepted"
+            answer = _refused(speaker, row.action, Violation(errors.SECURITY_ERROR, description))
+        elif row.from_memory:
+            speaker.has_spoken = True
+            answer = Answer(row.answer(said.payload, FROM_MEMORY[row.fact]()))
+            if said.oddities:  # the answer does not wait for their record
+                central.committer.begin(_message(central, speaker, said), lambda _: None)
         else:
-            checked = schemas.check(action, call.payload, strict=session.strict)
-        violation = _violation(session, action, checked)
-        if violation is not None:
-            log.info("charger %s: %s refused: %s", session.identity, action[:64], violation.description)
-            session.socket.wasted()
-            follow_ups = _asks_for_boot(session) if violation.code == errors.SECURITY_ERROR else ()
-            reply = Answer(
-                session.conversation.error(call, violation.code, violation.description), follow_ups
-            )
-        elif action in FROM_MEMORY:
-            session.has_spoken = True
-            reply = Answer(session.conversation.result(call, FROM_MEMORY[action]()))
-            if checked.oddities:  # the answer does not wait for their record
-                central.committer.begin(_message(central, session, call, checked), lambda _: None)
-        else:
-            session.has_spoken = True
-            message = _message(central, session, call, checked)
-            central.committer.begin(message, lambda ticket: done(_stored(central, session, call, ticket)))
+            speaker.has_spoken = True
+            message = _message(central, speaker, said)
+            central.committer.begin(message, lambda ticket: done(_stored(central, speaker, said, ticket)))
             return
     except Exception as error:
-        reply = _failed(session, call, error)
-    done(reply)
+        answer = _failed(speaker, said, error)
+    done(answer)
 
 
-def answer(central: CentralSystem, session: Session, call: CallReceived) -> Answer:
-    """Handle one CALL with a committer that has not been started: it stores at once."""
-    answers: list[Answer] = []
+def take_call(
+    central: CentralSystem, session: Session, call: CallReceived, done: Callable[[Answer], None]
+) -> None:
+    """Handle one CALL of OCPP-J, as `handle` does."""
     central.last_seen.touch(session.charger_id)
-    _begin(central, session, call, answers.append)
-    return answers[0]
+    if len(call.text) > LONG:
+        gevent.spawn(_take_call, central, session, call, done)
+    else:
+        _take_call(central, session, call, done)
+
+
+def _take_call(
+    central: CentralSystem, session: Session, call: CallReceived, done: Callable[[Answer], None]
+) -> None:
+    try:
+        checked, row, fact = beside(len(call.text), _checked, call, session.strict)
+    except Exception as error:
+        log.error(
+            "charger %s: message %s (%s) failed", session.identity, call.id, call.action[:64], exc_info=error
+        )
+        done(NOT_PROCESSED)
+        return
+    if row is None or (checked.violation is not None and _may_speak(session, row)):
+        assert checked.violation is not None
+        done(_refused(session, call.action, checked.violation))
+        return
+    oddities = checked.oddities + call.oddities
+    handle(central, session, Said(row, checked.payload, call.text, oddities, str(call.id), fact), done)
+
+
+def _checked(call: CallReceived, strict: bool) -> tuple[Checked, Incoming[Any] | None, Fact | None]:
+    """The call's payload after the tolerances, and its row (None: chargers send no such message).
+
+    And of a long one its fact, while we are beside the loop; what fails will fail again where it is set aside.
+    """
+    checked, row = table.check(call.action, call.payload, strict=strict), table.INCOMING.get(call.action)
+    fact = None
+    if len(call.text) > LONG and row is not None and checked.violation is None:
+        with suppress(Exception):
+            fact = row.read(checked.payload)
+    return checked, row, fact
+
+
+def text_of(session: Session, call: CallReceived, answer: Answer) -> str | None:
+    """The frame that answers a CALL; None: there is none, the socket has been dropped. Never raises: it would hold up all that come after it."""
+    try:
+        if answer is AWAY:
+            session.drop("the database is away")
+            return None
+        if answer.error is not None:
+            return session.conversation.error(call, answer.error.code, answer.error.description)
+        return session.conversation.result(call, answer.payload)
+    except Exception:
+        log.exception("charger %s: message %s could not be answered", session.identity, call.id)
+        session.drop("internal error")
+        return None
 
 
 def receive(central: CentralSystem, session: Session, text: str) -> str | None:
-    """One frame in, its answer out, for use without a socket (see `answer`); None: no answer is due."""
+    """One frame in, its answer out, with a committer that stores at once; None: no answer is due."""
     event = session.conversation.receive(text, clock.monotonic())
     call = saved_call(event, text) if isinstance(event, Send) else event
     if isinstance(call, CallReceived):
-        return answer(central, session, call).text
+        return text_of(session, call, answered(central, session, call))
     return event.text if isinstance(event, Send) else None
 
 
-def _violation(session: Session, action: str, checked: schemas.Checked) -> schemas.Violation | None:
-    """Why a call is not taken; None: it is."""
-    if action not in FROM_CHARGER:
-        return checked.violation
-    if not _may_speak(session, action):
-        return schemas.Violation(errors.SECURITY_ERROR, f"{action} before the BootNotification was accepted")
-    return checked.violation
+def answered(central: CentralSystem, session: Session, call: CallReceived) -> Answer:
+    """The answer to a CALL, with a committer that stores at once."""
+    answers: list[Answer] = []
+    central.last_seen.touch(session.charger_id)
+    _take_call(central, session, call, answers.append)
+    return answers[0]
 
 
-def _may_speak(session: Session, action: str) -> bool:
+def _may_speak(speaker: Speaker, row: Incoming[Any]) -> bool:
     """Section 4.2 and errata 3.10, except that a message that carries money is always taken.
 
     What a charger says that was never accepted but may come in is taken, too, unless it is held to the letter.
     """
-    if session.registration == ACCEPTED or action == "BootNotification" or action in NEVER_REFUSED:
+    if speaker.registration == ACCEPTED or row.taken is Taken.ALWAYS:
         return True
-    if session.registration is None and session.admitted and not session.strict:
-        return action != "Heartbeat"  # moved here without a boot, for which it is asked
-    return session.registration == PENDING and action in session.triggered
+    if speaker.registration is None and speaker.admitted and not speaker.strict:
+        return row.taken is Taken.UNLESS_REFUSED  # moved here without a boot, for which it is asked
+    return speaker.registration == PENDING and row.action in speaker.triggered
 
 
-def _asks_for_boot(session: Session) -> tuple[FollowUp, ...]:
+def _refused(speaker: Speaker, action: str, violation: Violation) -> Answer:
+    log.info("charger %s: %s refused: %s", speaker.identity, action[:64], violation.description)
+    speaker.socket.wasted()
+    follow_ups = _asks_for_boot(speaker) if violation.code == errors.SECURITY_ERROR else ()
+    return Answer(error=violation, follow_ups=follow_ups)
+
+
+def _asks_for_boot(speaker: Speaker) -> tuple[FollowUp, ...]:
     """A charger that speaks before any boot is asked for one, once."""
-    if session.registration is not None or session.boot_asked or not session.admitted:
+    if speaker.registration is not None or speaker.boot_asked or not speaker.admitted:
         return ()
-    session.boot_asked = True
+    speaker.boot_asked = True
     return (_ASK_FOR_BOOT,)
 
 
-def _message(
-    central: CentralSystem, session: Session, call: CallReceived, checked: schemas.Checked
-) -> ChargerMessage:
+def _message(central: CentralSystem, speaker: Speaker, said: Said) -> ChargerMessage[Any]:
     return ChargerMessage(
-        call.action,
-        session.charger_id,
-        session.identity,
-        checked.payload,
-        call.text,
-        str(call.id),
+        said.row,
+        speaker.charger_id,
+        speaker.identity,
+        said.payload,
         clock.now(),
-        checked.oddities + call.oddities,
-        proven=session.proven,
+        said.raw,
+        said.message_id,
+        said.oddities,
+        speaker.dialect,
+        _fact=said.fact,
+        proven=speaker.proven,
         behind=central.settings["CLOCKS_BELIEVED_FOR"],
     )
 
 
-def _stored(central: CentralSystem, session: Session, call: CallReceived, ticket: Ticket) -> Answer:
+def _stored(central: CentralSystem, speaker: Speaker, said: Said, ticket: Ticket) -> Answer:
     """The answer to a message that has been stored, or could not be."""
     try:
         reply = ticket.take()
-        if (effect := SESSION_EFFECTS.get(call.action)) is not None:
-            reply = effect(central, session, reply)
-        follow_ups = (*reply.follow_ups, *_asks_for_boot(session))
-        return Answer(session.conversation.result(call, reply.payload), follow_ups)
+        outcome = reply.outcome
+        if (effect := EFFECTS.get(said.row.fact)) is not None:
+            outcome = effect(central, speaker, outcome)
+        follow_ups = (*reply.follow_ups, *_asks_for_boot(speaker))
+        set_up = isinstance(outcome, outcomes.Booted) and outcome.status == ACCEPTED
+        return Answer(said.row.answer(said.payload, outcome), follow_ups=follow_ups, set_up=set_up)
     except Exception as error:
-        return _failed(session, call, error)
+        return _failed(speaker, said, error)
 
 
-def _failed(session: Session, call: CallReceived, error: Exception) -> Answer:
+#: Our fault; what it said is in the inbox.
+NOT_PROCESSED: Final = Answer(error=Violation(errors.INTERNAL_ERROR, "The message could not be processed."))
+
+
+def _failed(speaker: Speaker, said: Said, error: Exception) -> Answer:
     """Never raises: a call that nobody answers would hold up all that come after it."""
-    try:
-        if isinstance(error, DatabaseAway):
-            # Unanswered and without a close frame: the charger keeps the message and comes back.
-            session.drop("the database is away")
-            return Answer(None)
-        if not isinstance(error, ProcessingFailed):
-            log.error(
-                "charger %s: message %s (%s) failed",
-                session.identity,
-                call.id,
-                call.action[:64],
-                exc_info=error,
-            )
-        description = "The message could not be processed."
-        return Answer(session.conversation.error(call, errors.INTERNAL_ERROR, description))
-    except Exception:
-        log.exception("charger %s: a message could not even be refused", session.identity)
-        session.drop("internal error")
-        return Answer(None)
+    if isinstance(error, DatabaseAway):
+        return AWAY
+    if not isinstance(error, ProcessingFailed):
+        log.error(
+            "charger %s: message %s (%s) failed",
+            speaker.identity,
+            said.message_id,
+            said.row.action,
+            exc_info=error,
+        )
+    return NOT_PROCESSED
 
 
-_current_time: tuple[int, str] = (0, "")
+_alive: tuple[int, outcomes.Alive] | None = None
 
 
-def _heartbeat() -> dict[str, Any]:
-    global _current_time
+def _time() -> outcomes.Alive:
+    global _alive
     second = clock.second()
-    if _current_time[0] != second:  # written once a second: thousands of chargers ask for it
-        _current_time = second, timestamps.format(clock.now())
-    return {"currentTime": _current_time[1]}
+    if _alive is None or _alive[0] != second:  # made once a second: thousands of chargers ask for it
+        _alive = second, outcomes.Alive(clock.now())
+    return _alive[1]
 
 
-def _booted(central: CentralSystem, session: Session, reply: Reply) -> Reply:
-    session.registration = reply.payload["status"]
-    session.admitted = session.registration == ACCEPTED
-    session.status_reported = False
-    session.connectors_asked = False
-    return Reply(pacing.paced(reply.payload, central.committer.since_return), reply.follow_ups)
+def _booted(central: CentralSystem, speaker: Speaker, outcome: outcomes.Booted) -> outcomes.Booted:
+    speaker.registration = outcome.status
+    speaker.admitted = outcome.status == ACCEPTED
+    speaker.status_reported = False
+    speaker.connectors_asked = False
+    if not speaker.admitted:
+        return outcome
+    speaker.on_acceptance()
+    interval = pacing.heartbeat_interval(outcome.interval, central.committer.since_return)
+    return msgspec.structs.replace(outcome, interval=interval)
 
 
-def _status_reported(central: CentralSystem, session: Session, reply: Reply) -> Reply:
-    session.status_reported = True
-    return reply
+def _reported(central: CentralSystem, speaker: Speaker, outcome: outcomes.Outcome) -> outcomes.Outcome:
+    speaker.status_reported = True
+    return outcome
 
 
-#: What chargers may send and get answered without a look at the database: the payload of the answer.
-FROM_MEMORY: dict[str, Callable[[], dict[str, Any]]] = {"Heartbeat": _heartbeat}
+#: What is answered without a look at the database.
+FROM_MEMORY: Final[dict[type[Fact], Callable[[], outcomes.Outcome]]] = {facts.Lives: _time}
 
-#: What the session makes of the reply to a message, once that is stored; every other reply goes out as it is.
-SESSION_EFFECTS: dict[str, Callable[[CentralSystem, Session, Reply], Reply]] = {
-    "BootNotification": _booted,
-    "StatusNotification": _status_reported,
+#: What the conversation makes of an outcome, once the fact is stored.
+EFFECTS: Final[dict[type[Fact], Callable[[CentralSystem, Speaker, Any], Any]]] = {
+    facts.Boots: _booted,
+    facts.ConnectorReports: _reported,
 }

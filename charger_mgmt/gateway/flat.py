@@ -8,22 +8,26 @@ from math import inf
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import gevent
+from gevent.event import AsyncResult
 from sqlalchemy import Row
 
 from .. import clock
 from ..beside import LONG, TOO_MANY_WAIT, beside, long_ones
+from ..dialects import Taken, Violation, flat
+from ..dialects.flat import FlatError, FlatMessage
+from ..domain import dialect
+from ..domain.facts import TurnedAway
 from ..errors import DatabaseAway
 from ..live import frames
 from ..live.session import MALFORMED_LIMIT
 from ..live.socket import ChargerSocket, SocketClosed
-from ..ocpp import errors, flat, timestamps
-from ..ocpp.flat import FlatError, FlatMessage
+from ..live.speaker import Speaker
+from ..ocppj import errors
 from ..services.boot import ACCEPTED, admits
-from ..services.committer import ProcessingFailed
-from ..services.inbound import ChargerMessage
-from .admission import FLAT, OCPP16, Admission, Admitted, shut_out
-from .connection import OVER_QUOTA, Connections, over_quota
-from .pacing import paced
+from ..services.inbound import REFUSED, ChargerMessage
+from . import dispatch
+from .admission import OCPP16, Admission, Admitted, shut_out
+from .connection import TOO_MUCH, Connections, over_quota
 from .places import Place
 
 if TYPE_CHECKING:
@@ -40,8 +44,6 @@ _TRUSTED_FOR = 30.0
 _REFUSED_OFTEN, _REFUSED_FOR = 20, 1.0
 _OPEN_WITH_IT = "this charger needs its password: open the socket with it"
 _OCPP_J = "this charger speaks OCPP-J, at /ocpp/<identity>"
-_BOOT = "BootNotification"
-_MONEY = ("StartTransaction", "StopTransaction")
 
 
 class _Refused(Exception):
@@ -49,15 +51,11 @@ class _Refused(Exception):
 
 
 @dataclass(slots=True)
-class _Speaker:
-    """A charger that this socket speaks for."""
+class _Trust:
+    """A charger that this socket speaks for, and when its right to was looked up (monotonic seconds)."""
 
-    charger_id: int
-    generation: int
-    registration: str | None
+    speaker: Speaker
     checked_at: float
-    #: The operator, or the onboarding, lets the charger in.
-    admitted: bool
 
 
 class _Refusal(NamedTuple):
@@ -71,13 +69,6 @@ class _Refusal(NamedTuple):
 
     def is_of(self, message: FlatMessage) -> bool:
         return (self.identity, self.message_type) == (message.identity, message.message_type)
-
-
-def _may_speak(speaker: _Speaker, action: str) -> bool:
-    if action in (_BOOT, *_MONEY) or speaker.registration == ACCEPTED:
-        return True
-    # Moved here without a boot; what it says is taken.
-    return speaker.registration is None and speaker.admitted and action != "Heartbeat"
 
 
 class FlatSession:
@@ -100,7 +91,7 @@ class FlatSession:
         self._authenticated_as = admitted.identity
         #: What the password made that the socket was opened with.
         self._password_hash = admitted.password_hash
-        self._speakers: dict[str, _Speaker] = {}
+        self._speakers: dict[str, _Trust] = {}
         self._refusal = _Refusal("", "", -inf, "", 0)
         self._onboarding = central.settings["CHARGER_ONBOARDING"]
         self._malformed = 0
@@ -119,7 +110,8 @@ class FlatSession:
         finally:
             if self._authenticated_as is not None:
                 self._central.registry.falls_silent(self._authenticated_as, self)
-            for identity, speaker in self._speakers.items():
+            for identity, trust in self._speakers.items():
+                speaker = trust.speaker
                 self._central.registry.falls_silent(identity, self)
                 if self._central.registry.get(identity) is None:
                     self._central.last_seen.forget(speaker.charger_id)
@@ -148,25 +140,19 @@ class FlatSession:
             return None
         self._malformed = 0
         try:
-            return flat.encode(flat.reply(message, self._handle(message, text)))
-        except _Refused as refused:
-            log.info("flat socket %s: %s refused: %s", self.socket.peer, message.message_type, refused)
-            self.socket.wasted()
-            try:
-                if message.message_type in _MONEY:
-                    self._keep_refused(message, text, str(refused))
-            except DatabaseAway:
-                self.drop("the database is away")
-                return None
-            return self._error(message, errors.SECURITY_ERROR, str(refused))
+            answer = self._handle(message, text)
         except DatabaseAway:
-            self.drop("the database is away")
-            return None
-        except ProcessingFailed:
-            return self._error(message, errors.INTERNAL_ERROR, "the message could not be processed")
+            answer = dispatch.AWAY
         except Exception:
             log.exception("flat charger %s: %s failed", message.identity, message.message_type)
-            return self._error(message, errors.INTERNAL_ERROR, "the message could not be processed")
+            answer = dispatch.NOT_PROCESSED
+        if answer is dispatch.AWAY:
+            self.drop("the database is away")
+            return None
+        if answer.error is None:
+            return flat.encode(answer.payload)
+        code, text = answer.error.code, answer.error.description
+        return flat.encode(flat.error_body(code, text, message_type=message.message_type))
 
     def close(self, code: int = frames.NORMAL, reason: str = "") -> None:
         self.socket.close(code, reason)
@@ -176,8 +162,8 @@ class FlatSession:
 
     def leave(self, identity: str, code: int, reason: str) -> None:
         """Speak for this charger no longer; the socket ends when it spoke for no other."""
-        if (speaker := self._speakers.get(identity)) is not None:
-            speaker.checked_at = -inf
+        if (trust := self._speakers.get(identity)) is not None:
+            trust.checked_at = -inf
         if identity == self._authenticated_as or not self._speakers.keys() - {identity}:
             self.close(code, reason)
 
@@ -194,91 +180,86 @@ class FlatSession:
         row = self._admission.find(message.identity)
         if row is None or not self._connections.sources.takes_refused(self.socket.address, len(text)):
             return
-        payload = {"action": message.message_type, "reason": reason, "text": text}
+        turned_away = TurnedAway(message.message_type, reason)
         self._central.committer.submit(
-            ChargerMessage("Refused", row.id, message.identity, payload, text, None, clock.now(), flat=True)
+            ChargerMessage(
+                REFUSED, row.id, message.identity, turned_away, clock.now(), text, dialect=dialect.FLAT
+            )
         )
 
-    def _handle(self, message: FlatMessage, text: str) -> dict[str, Any]:
-        speaker = self._speaker(message)
-        action = message.message_type
-        self._central.last_seen.touch(speaker.charger_id)
-        if not _may_speak(speaker, action):
-            raise _Refused("the BootNotification has not been accepted; send it first")
-        if not speaker.admitted and not self._connections.sources.takes_unapproved(
-            message.identity, len(text)
-        ):
-            over_quota(self._central, self._connections, speaker.charger_id, message.identity)
-            self.close(frames.POLICY_VIOLATION, OVER_QUOTA)
-            raise _Refused(OVER_QUOTA)
-        received_at = clock.now()
-        if action == "Heartbeat":
-            return {"currentTime": timestamps.format(received_at)}
-        answer = self._central.committer.submit(
-            ChargerMessage(
-                action,
-                speaker.charger_id,
-                message.identity,
-                message.payload,
-                text,
-                None,
-                received_at,
-                message.oddities,
-                flat=True,
-                proven=self._authenticated_as == message.identity,
-                behind=self._central.settings["CLOCKS_BELIEVED_FOR"],
-            )
-        ).payload
-        if action == _BOOT:
-            speaker.registration = answer["status"]
-            speaker.admitted = answer["status"] == ACCEPTED
-            if speaker.admitted:
-                self._place.is_known_now()
-            answer = paced(answer, self._central.committer.since_return)
-        return answer
+    def _handle(self, message: FlatMessage, text: str) -> dispatch.Answer:
+        """Raises DatabaseAway."""
+        try:
+            speaker = self._speaker(message)
+            self._central.last_seen.touch(speaker.charger_id)
+            self._count(speaker, text)
+        except _Refused as refused:
+            log.info("flat socket %s: %s refused: %s", self.socket.peer, message.message_type, refused)
+            self.socket.wasted()
+            if message.said.row.never_refused:
+                self._keep_refused(message, text, str(refused))
+            return dispatch.Answer(error=Violation(errors.SECURITY_ERROR, str(refused)))
+        answered: AsyncResult = AsyncResult()
+        dispatch.handle(self._central, speaker, message.said, answered.set)
+        return answered.get()
 
-    def _speaker(self, message: FlatMessage) -> _Speaker:
+    def _count(self, speaker: Speaker, text: str) -> None:
+        """An unapproved charger may store so much and no more. Raises _Refused."""
+        sources = self._connections.sources
+        if not speaker.admitted and not sources.takes_unapproved(speaker.identity, len(text)):
+            over_quota(self._central, self._connections, speaker.charger_id, speaker.identity)
+            self.close(frames.POLICY_VIOLATION, TOO_MUCH)
+            raise _Refused(TOO_MUCH)
+
+    def _speaker(self, message: FlatMessage) -> Speaker:
         """The charger that the message is from, if this socket may speak for it. Raises _Refused."""
         identity = message.identity
         now = clock.monotonic()
-        speaker = self._speakers.get(identity)
-        trusted = speaker is not None and now - speaker.checked_at < _TRUSTED_FOR
-        if speaker is None or not trusted or self._central.registry.get(identity) is not None:
+        trust = self._speakers.get(identity)
+        trusted = trust is not None and now - trust.checked_at < _TRUSTED_FOR
+        if trust is None or not trusted or self._central.registry.get(identity) is not None:
             self._refuse_again(message, now)
             try:
                 row = self._check_right(message)
             except _Refused as refused:
                 self._remember_refusal(message, now, str(refused))
-                if speaker is not None:  # what was trusted is looked up again, whatever comes next
-                    speaker.checked_at = -inf
+                if trust is not None:  # what was trusted is looked up again, whatever comes next
+                    trust.checked_at = -inf
                 raise
             if row is None or not row.connected:
-                speaker = None  # removed meanwhile; or somebody else who had dialled under its name has left
-            elif speaker is not None:
-                speaker.registration = row.registration
-                speaker.admitted = admits(row.approved, self._onboarding)
-        if speaker is None:
-            if identity not in self._speakers and len(self._speakers) >= MOST_CHARGERS:
-                raise _Refused(f"one socket speaks for at most {MOST_CHARGERS} chargers")
-            opened = self._connections.opened(identity, FLAT, self.socket.address)
-            if shut_out(opened["blocked"], opened["approved"]) or (
-                opened["password_hash"] and opened["password_hash"] != self._password_hash
-            ):
-                raise _Refused("this charger is not let in")  # not any more: it was taken away in between
-            speaker = _Speaker(
-                opened["charger_id"],
-                opened["generation"],
-                opened["registration"],
-                now,
-                admits(opened["approved"], self._onboarding),
-            )
-            self._speakers[identity] = speaker
-            if speaker.registration == ACCEPTED:
+                trust = None  # removed meanwhile; or somebody else who had dialled under its name has left
+            elif trust is not None:
+                trust.speaker.registration = row.registration
+                trust.speaker.admitted = admits(row.approved, self._onboarding)
+        if trust is None:
+            trust = _Trust(self._opened(identity), now)
+            self._speakers[identity] = trust
+            if trust.speaker.registration == ACCEPTED:
                 self._place.is_known_now()
         elif not trusted:
-            speaker.checked_at = now
+            trust.checked_at = now
         self._central.registry.speaks(identity, self)
-        return speaker
+        return trust.speaker
+
+    def _opened(self, identity: str) -> Speaker:
+        """The charger speaks here from now on. Raises _Refused."""
+        if identity not in self._speakers and len(self._speakers) >= MOST_CHARGERS:
+            raise _Refused(f"one socket speaks for at most {MOST_CHARGERS} chargers")
+        opened = self._connections.opened(identity, dialect.FLAT, self.socket.address)
+        changed = opened.password_hash and opened.password_hash != self._password_hash
+        if shut_out(opened.blocked, opened.approved) or changed:
+            raise _Refused("this charger is not let in")  # not any more: it was taken away in between
+        return Speaker(
+            identity,
+            socket=self.socket,
+            charger_id=opened.charger_id,
+            generation=opened.generation,
+            registration=opened.registration,
+            dialect=dialect.FLAT,
+            admitted=admits(opened.approved, self._onboarding),
+            proven=self._authenticated_as == identity,
+            on_acceptance=self._place.is_known_now,
+        )
 
     def _refuse_again(self, message: FlatMessage, now: float) -> None:
         """What was refused again and again is refused without a look: it must not keep the database busy."""
@@ -300,7 +281,7 @@ class FlatSession:
                 raise _Refused("no charger by this identity is known here")
             if settings["CHARGER_AUTH"] == "password":
                 raise _Refused(_OPEN_WITH_IT)
-            if message.message_type == "Heartbeat":
+            if message.said.row.taken is Taken.ACCEPTED:
                 raise _Refused("this charger is not known yet; send a BootNotification first")
             if self._connections.sources.new_charger_wait(self.socket.address):
                 raise _Refused("too many chargers that nobody knows came from here")
@@ -326,10 +307,6 @@ class FlatSession:
         self._malformed += 1
         if self._malformed >= MALFORMED_LIMIT:
             self.close(frames.POLICY_VIOLATION, "too many malformed messages")
-
-    @staticmethod
-    def _error(message: FlatMessage, code: str, text: str) -> str:
-        return flat.encode(flat.error_body(code, text, message_type=message.message_type))
 
 
 def serve(central: CentralSystem, gateway: Gateway, socket: ChargerSocket, admitted: Admitted) -> None:

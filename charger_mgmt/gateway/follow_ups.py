@@ -12,6 +12,7 @@ from ..errors import ChargerManagementError
 from ..live.session import Session
 from ..services import commands
 from ..services.inbound import FollowUp
+from .dispatch import Answer
 
 if TYPE_CHECKING:
     from ..central_system import CentralSystem
@@ -36,9 +37,9 @@ class FollowUps:
         self._waiting: dict[tuple[int, str], gevent.Greenlet] = {}
         self._set_up_at: dict[int, float] = {}
 
-    def schedule(self, session: Session, action: str, follow_ups: tuple[FollowUp, ...]) -> None:
+    def schedule(self, session: Session, action: str, answer: Answer) -> None:
         """Call this when the answer to `action` has been sent."""
-        booted = action == "BootNotification" and session.registration == "Accepted"
+        follow_ups, booted = answer.follow_ups, answer.set_up
         settings = self._central.settings
         if not (follow_ups or booted) or not settings["AUTOMATIC_CALLS"] or not session.automatic_calls:
             return

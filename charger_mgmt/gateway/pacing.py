@@ -6,7 +6,6 @@ import random
 from collections import deque
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any
 
 from gevent.event import Event
 
@@ -68,13 +67,6 @@ class Pacing:
 def retry_after() -> str:
     """The Retry-After header's value, different for each, so that those turned away do not return together."""
     return str(random.randint(SOONEST, LATEST))
-
-
-def paced(answer: dict[str, Any], since_return: float | None) -> dict[str, Any]:
-    """A boot's answer, in either dialect; `since_return`: seconds since the database came back, None: never away."""
-    if answer["status"] != "Accepted":
-        return answer
-    return answer | {"interval": heartbeat_interval(answer["interval"], since_return)}
 
 
 def heartbeat_interval(ordinary: int, since_return: float | None) -> int:

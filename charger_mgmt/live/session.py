@@ -19,9 +19,10 @@ from gevent.event import AsyncResult, Event
 
 from .. import clock
 from ..beside import LONG, TOO_MANY_WAIT, beside, long_ones
+from ..dialects.ocpp16 import form
+from ..dialects.ocpp16.salvage import saved_call
 from ..errors import CallErrored, CallTimedOut, ChargerBusy, ChargerGone
-from ..ocpp import schemas
-from ..ocpp.conversation import (
+from ..ocppj.conversation import (
     CallReceived,
     Conversation,
     ErrorReceived,
@@ -29,11 +30,11 @@ from ..ocpp.conversation import (
     Reply,
     ResultReceived,
 )
-from ..ocpp.frames import Frame, decode
-from ..ocpp.salvage import saved_call
+from ..ocppj.frames import Frame, decode
 from . import frames
 from .last_seen import LastSeen
 from .socket import SocketClosed
+from .speaker import Speaker
 
 log = logging.getLogger(__name__)
 
@@ -81,53 +82,23 @@ class _Turn:
         self.sent = False
 
 
-class Session:
-    """One charger's conversation on one socket.
-
-    `registration` is what the charger's last BootNotification was answered (None: it never booted);
-    `triggered` names the messages that we have asked for, which a Pending charger may therefore send.
-    """
+class Session(Speaker):
+    """One charger's conversation on one socket."""
 
     def __init__(
         self,
         identity: str,
         *,
-        charger_id: int,
-        generation: int,
-        registration: str | None,
         socket: Wire,
         last_seen: LastSeen,
         handle: Handle,
-        automatic_calls: bool = True,
-        strict: bool = False,
-        admitted: bool = True,
-        proven: bool = False,
         timeouts_before_drop: int = 3,
+        **speaks: Any,
     ) -> None:
-        self.identity = identity
-        self.charger_id = charger_id
-        self.generation = generation
-        self.registration = registration
-        self.automatic_calls = automatic_calls
-        #: Its messages are held to the letter of the specification.
-        self.strict = strict
-        #: The operator, or the onboarding, lets the charger in: what it stores is not kept apart.
-        self.admitted = admitted
-        #: The socket was opened with the charger's password.
-        self.proven = proven
-        #: A message of the charger's has been taken.
-        self.has_spoken = False
-        self.socket = socket
+        super().__init__(identity, socket=socket, **speaks)
         #: When the socket was opened (monotonic seconds): a charger that says nothing is silent since then.
         self.connected_at = clock.monotonic()
         self.conversation = Conversation()
-        self.triggered: set[str] = set()
-        #: A charger that has never booted was asked to.
-        self.boot_asked = False
-        #: It was asked how many connectors it has, after some had stayed unreported.
-        self.connectors_asked = False
-        #: A StatusNotification has been stored since the last boot.
-        self.status_reported = False
         #: No more calls can be made: the socket has ended.
         self.ended = False
         self._last_seen = last_seen
@@ -383,7 +354,7 @@ class Session:
         self._timeouts = 0
         if isinstance(answer, Exception):
             raise answer
-        checked = schemas.check_response(action, answer)
+        checked = form.check_response(action, answer)
         if checked.violation is not None:
             description = f"the charger's answer is not valid: {checked.violation.description}"
             raise CallErrored(checked.violation.code, description, {"payload": answer})

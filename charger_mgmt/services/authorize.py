@@ -7,25 +7,25 @@ from datetime import datetime
 
 from sqlalchemy import Connection
 
-from ..domain import authorisation
-from ..ocpp import timestamps
+from ..domain import authorisation, facts
+from ..domain.outcomes import Judged
 from ..store.authorisation import find_tags
 from . import events
 from .inbound import ChargerMessage, Reply, Settings
 
 
 def authorize(
-    conn: Connection, messages: Sequence[ChargerMessage], now: datetime, settings: Settings
+    conn: Connection, messages: Sequence[ChargerMessage[facts.TagShown]], now: datetime, settings: Settings
 ) -> list[Reply]:
     """Judge each tag. A tag that is charging already is not ConcurrentTx: it may come to stop."""
-    tags = find_tags(conn, (message.payload["idTag"] for message in messages), starting=False)
+    tags = find_tags(conn, (message.fact.id_tag for message in messages), starting=False)
     replies, journal = [], []
     for message in messages:
-        id_tag = message.payload["idTag"]
+        id_tag = message.fact.id_tag
         verdict = authorisation.judge(
             tags.get(id_tag), now, at=message.charger_id, unknown=unknown_tag_status(settings)
         )
-        replies.append(Reply({"idTagInfo": verdict.info(timestamps.format)}))
+        replies.append(Reply(Judged(verdict)))
         journal.append((message, message.action, {"idTag": id_tag, "status": verdict.status}))
     events.journal(conn, journal)
     return replies

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from datetime import datetime
 from typing import Any
 
 from sqlalchemy import Connection, select
 
-from ..ocpp import timestamps
+from ..domain import dialect, facts
+from ..domain.outcomes import Booted
 from ..store import bulk
 from ..store.models import Charger
 from . import events, flat_status
@@ -19,31 +20,20 @@ ACCEPTED = "Accepted"
 PENDING = "Pending"
 REJECTED = "Rejected"
 
-FLAT, OCPP16 = "flat", "ocpp1.6"
-
 #: Seconds until a charger that waits for the operator's word, or was refused, may ask again.
 RETRY_INTERVAL = 60
 #: So that a charger keeps trying to deliver a transaction message through a long outage of ours.
 PATIENCE = {"TransactionMessageAttempts": "255", "TransactionMessageRetryInterval": "60"}
 
-_INVENTORY = {
-    "vendor": "chargePointVendor",
-    "model": "chargePointModel",
-    "firmware_version": "firmwareVersion",
-    "charge_point_serial_number": "chargePointSerialNumber",
-    "charge_box_serial_number": "chargeBoxSerialNumber",
-    "iccid": "iccid",
-    "imsi": "imsi",
-    "meter_type": "meterType",
-    "meter_serial_number": "meterSerialNumber",
-}
+#: The columns that a boot fills: all that the fact says but its own words.
+_INVENTORY = tuple(name for name in facts.Boots.__struct_fields__ if name != "said")
 #: What tells one box from another.
 _BOX = ("vendor", "model", "charge_point_serial_number", "charge_box_serial_number")
 _C = Charger.__table__.c
 
 
 def boot(
-    conn: Connection, messages: Sequence[ChargerMessage], now: datetime, settings: Settings
+    conn: Connection, messages: Sequence[ChargerMessage[facts.Boots]], now: datetime, settings: Settings
 ) -> list[Reply]:
     """Store the inventory and answer Accepted, Pending or Rejected by the onboarding rules.
 
@@ -67,7 +57,6 @@ def boot(
     for message in messages:
         before = known.get(message.charger_id)
         status = registration(before.approved if before else None, settings["CHARGER_ONBOARDING"])
-        inventory = {column: _text(message.payload.get(field)) for column, field in _INVENTORY.items()}
         since = before.box_since if before else None
         rows[message.charger_id] = {
             "id": message.charger_id,
@@ -75,13 +64,12 @@ def boot(
             "booted_at": message.received_at,
             "number_of_connectors": None,
             "bound_dialect": _bound(message, status, before),
-            "box_since": message.received_at if before and _is_another_box(before, inventory) else since,
-            **inventory,
+            "box_since": message.received_at if before and _is_another_box(before, message.fact) else since,
+            **{column: getattr(message.fact, column) for column in _INVENTORY},
         }
         interval = settings["HEARTBEAT_INTERVAL"] if status == ACCEPTED else RETRY_INTERVAL
-        answer = {"status": status, "currentTime": timestamps.format(now), "interval": interval}
-        replies.append(Reply(answer, _follow_ups(message, status)))
-        journal.append((message, message.action, {"request": message.payload, "status": status}))
+        replies.append(Reply(Booted(status, now, interval), _follow_ups(message, status)))
+        journal.append((message, message.action, {"request": message.fact.said, "status": status}))
     bulk.update(conn, Charger.__table__, list(rows.values()))
     events.journal(conn, journal)
     flat_status.show(
@@ -89,28 +77,29 @@ def boot(
         [
             Outlet(message.charger_id, None, message.received_at)
             for message, reply in zip(messages, replies, strict=True)
-            if message.flat and reply.payload["status"] == ACCEPTED
+            if not message.dialect.reports_status and reply.outcome.status == ACCEPTED
         ],
         booted=True,
     )
     return replies
 
 
-def _bound(message: ChargerMessage, status: str, before: Any) -> str | None:
+def _bound(message: ChargerMessage[facts.Boots], status: str, before: Any) -> str | None:
     """The dialect that the charger is held to from now on."""
-    spoken, bound = FLAT if message.flat else OCPP16, before.bound_dialect if before else None
+    spoken, bound = message.dialect.name, before.bound_dialect if before else None
     if status != ACCEPTED or (before and before.dialect_pinned):
         return bound
     # Who moves on to OCPP-J says so by a boot; whoever boots as it on a flat socket must not take it back.
-    return spoken if bound in (None, FLAT) or message.proven else bound
+    held = bound is not None and dialect.BY_NAME[bound].is_binding
+    return bound if held and not message.proven else spoken
 
 
-def _is_another_box(before: Any, inventory: Mapping[str, str | None]) -> bool:
+def _is_another_box(before: Any, said: facts.Boots) -> bool:
     """Whether the charger has been exchanged: it names another model or serial number than at its last boot."""
     return any(
         getattr(before, column) is not None
-        and inventory[column] is not None
-        and getattr(before, column) != inventory[column]
+        and getattr(said, column) is not None
+        and getattr(before, column) != getattr(said, column)
         for column in _BOX
     )
 
@@ -143,14 +132,10 @@ def unapproved(conn: Connection, charger_ids: Iterable[int], settings: Settings)
     return {row.id for row in rows if not admits(row.approved, settings["CHARGER_ONBOARDING"])}
 
 
-def _follow_ups(message: ChargerMessage, status: str) -> tuple[FollowUp, ...]:
-    if message.flat or status != ACCEPTED:
+def _follow_ups(message: ChargerMessage[facts.Boots], status: str) -> tuple[FollowUp, ...]:
+    if not message.dialect.takes_calls or status != ACCEPTED:
         return ()
     return tuple(
         FollowUp("ChangeConfiguration", {"key": key, "value": value}, "keep transaction messages")
         for key, value in PATIENCE.items()
     )
-
-
-def _text(value: Any) -> str | None:
-    return None if value is None else str(value)[:255]

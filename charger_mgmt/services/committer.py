@@ -12,7 +12,6 @@ import logging
 import time
 from collections import defaultdict, deque
 from collections.abc import Callable, Sequence
-from dataclasses import replace
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
@@ -20,50 +19,19 @@ from sqlalchemy import Engine
 
 from .. import clock
 from ..beside import LONG
+from ..domain.facts import Fact, Goes
 from ..errors import DatabaseAway
 from ..store import room, watch
 from ..store.faults import Fault, classify, is_already_there
-from . import (
-    authorize,
-    boot,
-    connections,
-    inbox,
-    meter_values,
-    notices,
-    oddities,
-    start_transaction,
-    status_notification,
-    stop_transaction,
-)
+from . import inbox, oddities
 from .feed import Feed
-from .inbound import BatchService, ChargerMessage, Reply, Settings
+from .handlers import HANDLERS
+from .inbound import CONNECT, DISCONNECT, ChargerMessage, Reply, Settings
 
 if TYPE_CHECKING:
     from gevent.hub import Waiter
 
 log = logging.getLogger(__name__)
-
-#: In the order in which one batch runs them. A charger's messages come one at a time, so the order
-#: matters only between chargers, where any is right.
-BATCH_SERVICES: dict[str, BatchService] = {
-    "Connect": connections.connect,
-    "BootNotification": boot.boot,
-    "Authorize": authorize.authorize,
-    "StartTransaction": start_transaction.start,
-    "MeterValues": meter_values.record,
-    "StopTransaction": stop_transaction.stop,
-    "StatusNotification": status_notification.report,
-    "DataTransfer": notices.data_transfer,
-    "FirmwareStatusNotification": notices.firmware_status,
-    "DiagnosticsStatusNotification": notices.diagnostics_status,
-    "Heartbeat": notices.nothing,
-    "LogStatusNotification": notices.event,
-    "QuotaExceeded": notices.event,
-    "SecurityEventNotification": notices.event,
-    "SignedFirmwareStatusNotification": notices.event,
-    "Refused": inbox.keep_refused,
-    "Disconnect": connections.disconnect,
-}
 
 CONTENTION_ATTEMPTS = 5
 #: Seconds until another try for a connection when there was none to be had.
@@ -122,7 +90,7 @@ class Committer:
         for _ in range(1 if one_writer else self._settings["COMMITTERS"]):
             gevent.spawn(self._work, one_writer)
 
-    def begin(self, message: ChargerMessage, done: Callable[[Ticket], None]) -> None:
+    def begin(self, message: ChargerMessage[Any], done: Callable[[Ticket], None]) -> None:
         """Take the message and call `done` once, after its commit has returned or when there will be none.
 
         Never waits. `done` must not wait either: it runs in a committer's greenlet or a timer's, or before
@@ -135,7 +103,7 @@ class Committer:
         """
         self._enter(Ticket(message, done))
 
-    def submit(self, message: ChargerMessage) -> Reply:
+    def submit(self, message: ChargerMessage[Any]) -> Reply:
         """Store the message and return its answer once the commit has returned; wait as `begin` says.
 
         Raises what `Ticket.take` raises.
@@ -154,7 +122,7 @@ class Committer:
             raise
         return ticket.take()
 
-    def submit_together(self, messages: Sequence[ChargerMessage]) -> list[Reply]:
+    def submit_together(self, messages: Sequence[ChargerMessage[Any]]) -> list[Reply]:
         """Store the messages as one batch, now; raises as `submit` does for the first that failed."""
         tickets = [Ticket(message) for message in messages]
         self._commit(tickets)
@@ -274,18 +242,20 @@ class Committer:
         """After the commit: chargers get their answers, and whoever wants to know hears what has happened."""
         for ticket, reply in zip(batch, replies, strict=True):
             ticket.set(reply)
-            if ticket.abandoned and ticket.message.action == "Connect":
+            if ticket.abandoned and ticket.message.row is CONNECT:
                 self._undo(ticket.message, reply)
         for reply in replies:
-            if reply.facts:
-                self._feed.publish(reply.facts)
+            if reply.happened:
+                self._feed.publish(reply.happened)
 
-    def _undo(self, connect: ChargerMessage, reply: Reply) -> None:
+    def _undo(self, connect: ChargerMessage[Any], reply: Reply) -> None:
         """Nobody waited for this connection any more: no socket stands behind its generation."""
-        payload = {"generation": reply.payload["generation"], "reason": "gave up before it was admitted"}
-        self._enter(Ticket(replace(connect, action="Disconnect", payload=payload, received_at=clock.now())))
+        goes = Goes(reply.outcome.generation, "gave up before it was admitted")
+        self._enter(
+            Ticket(ChargerMessage(DISCONNECT, connect.charger_id, connect.identity, goes, clock.now()))
+        )
 
-    def _run(self, messages: Sequence[ChargerMessage], attempts: int) -> list[Reply]:
+    def _run(self, messages: Sequence[ChargerMessage[Any]], attempts: int) -> list[Reply]:
         """One database transaction for all; contention and a stale connection are tried again.
 
         A batch that has waited for a lock is not: one by one, only those that need the lock wait.
@@ -313,25 +283,25 @@ class Committer:
                 elif not stale and not contended:
                     raise
 
-    def _dispatch(self, conn: Any, messages: Sequence[ChargerMessage]) -> list[Reply]:
+    def _dispatch(self, conn: Any, messages: Sequence[ChargerMessage[Any]]) -> list[Reply]:
         now = clock.now()
         replies = self._serve(conn, messages, now)
         if odd := [message for message in messages if message.oddities]:
             oddities.record(conn, odd)
         return replies
 
-    def _serve(self, conn: Any, messages: Sequence[ChargerMessage], now: datetime) -> list[Reply]:
+    def _serve(self, conn: Any, messages: Sequence[ChargerMessage[Any]], now: datetime) -> list[Reply]:
         if len(messages) == 1:
-            return BATCH_SERVICES[messages[0].action](conn, messages, now, self._settings)
-        groups: dict[str, list[int]] = defaultdict(list)
+            return HANDLERS[messages[0].row.fact](conn, messages, now, self._settings)
+        groups: dict[type[Fact], list[int]] = defaultdict(list)
         for position, message in enumerate(messages):
-            groups[message.action].append(position)
+            groups[message.row.fact].append(position)
         replies: list[Any] = [None] * len(messages)
-        for action, service in BATCH_SERVICES.items():
-            positions = groups.get(action)
+        for fact, handler in HANDLERS.items():
+            positions = groups.get(fact)
             if not positions:
                 continue
-            answered = service(conn, [messages[p] for p in positions], now, self._settings)
+            answered = handler(conn, [messages[p] for p in positions], now, self._settings)
             for position, reply in zip(positions, answered, strict=True):
                 replies[position] = reply
         return replies
@@ -408,7 +378,7 @@ class Ticket:
 
     __slots__ = ("_done", "abandoned", "error", "message", "reply")
 
-    def __init__(self, message: ChargerMessage, done: Callable[[Ticket], None] | None = None) -> None:
+    def __init__(self, message: ChargerMessage[Any], done: Callable[[Ticket], None] | None = None) -> None:
         self.message = message
         self.reply: Reply | None = None
         self.error: Exception | None = None

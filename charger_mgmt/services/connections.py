@@ -13,6 +13,8 @@ from typing import Any, NamedTuple
 
 from sqlalchemy import Connection, select, update
 
+from ..domain import dialect, facts
+from ..domain.outcomes import Opened
 from ..store import bulk
 from ..store.bulk import storable
 from ..store.models import Charger
@@ -45,18 +47,19 @@ AS_NEW: dict[str, Any] = {
     **dict.fromkeys(("firmware_status", "firmware_status_at", "diagnostics_status", "diagnostics_status_at")),
     **dict.fromkeys(("name", "address", "city", "postal_code", "country", "latitude", "longitude")),
 }
+#: Dialects in which a socket stands for one charger.
+_OWN_SOCKETS = [each.name for each in dialect.BY_NAME.values() if each.takes_calls]
 #: Of connections whose process ended without a word.
 _LEFT_BEHIND = "the server's process ended"
 
 
 def connect(
-    conn: Connection, messages: Sequence[ChargerMessage], now: datetime, settings: Settings
+    conn: Connection, messages: Sequence[ChargerMessage[facts.Comes]], now: datetime, settings: Settings
 ) -> list[Reply]:
     """Give each connection its generation; create the charger where it is new.
 
-    The payload of each message: {"dialect", "process_id", "address"}. The reply's: {"charger_id", "generation",
-    "registration", "approved", "blocked", "password_hash", "automatic_calls", "strict", "dialect"}. The messages'
-    own charger_id is not looked at: it may not exist yet. A charger that was removed begins anew.
+    The outcomes are Opened. The messages' own charger_id is not looked at: it may not exist yet. A charger that was
+    removed begins anew.
     """
     identities = bulk.distinct(message.identity for message in messages)
     rows = _lock(conn, identities)
@@ -77,28 +80,26 @@ def connect(
         generations[message.identity] += 1
         generation = generations[message.identity]
         message.charger_id = row.id
-        dialect = message.payload["dialect"]
         latest[message.identity] = {
             "id": row.id,
             "generation": generation,
-            "dialect": dialect,
+            "dialect": message.fact.dialect,
             "connected": True,
-            "process_id": message.payload["process_id"],
+            "process_id": message.fact.process_id,
             "connected_since": message.received_at,
         }
         replies.append(
             Reply(
-                {
-                    "charger_id": row.id,
-                    "generation": generation,
-                    "registration": row.registration,
-                    "approved": row.approved,
-                    "blocked": bool(row.blocked),
-                    "password_hash": row.password_hash,
-                    "automatic_calls": bool(row.automatic_calls),
-                    "strict": bool(row.strict),
-                    "dialect": dialect,
-                }
+                Opened(
+                    charger_id=row.id,
+                    generation=generation,
+                    registration=row.registration,
+                    approved=row.approved,
+                    blocked=bool(row.blocked),
+                    password_hash=row.password_hash,
+                    automatic_calls=bool(row.automatic_calls),
+                    strict=bool(row.strict),
+                )
             )
         )
     bulk.update(conn, Charger.__table__, list(latest.values()))
@@ -108,7 +109,7 @@ def connect(
             (
                 message,
                 "Connected",
-                {"generation": reply.payload["generation"], "address": message.payload.get("address")},
+                {"generation": reply.outcome.generation, "address": message.fact.address},
             )
             for message, reply in zip(messages, replies, strict=True)
         ),
@@ -117,21 +118,18 @@ def connect(
 
 
 def disconnect(
-    conn: Connection, messages: Sequence[ChargerMessage], now: datetime, settings: Settings
+    conn: Connection, messages: Sequence[ChargerMessage[facts.Goes]], now: datetime, settings: Settings
 ) -> list[Reply]:
-    """Note that a socket has closed, unless a newer one owns the identity by now.
-
-    The payload of each message: {"generation", "reason"}.
-    """
-    _have_gone(
+    """Note that a socket has closed, unless a newer one owns the identity by now."""
+    _have_gone(conn, [_Gone(m.charger_id, m.fact.generation, m.received_at, m.fact.reason) for m in messages])
+    events.journal(
         conn,
-        [
-            _Gone(m.charger_id, m.payload["generation"], m.received_at, m.payload.get("reason"))
-            for m in messages
-        ],
+        (
+            (message, "Disconnected", {"generation": message.fact.generation, "reason": message.fact.reason})
+            for message in messages
+        ),
     )
-    events.journal(conn, ((message, "Disconnected", message.payload) for message in messages))
-    return [Reply({}) for _ in messages]
+    return [Reply() for _ in messages]
 
 
 def put_right(conn: Connection, process_id: str, now: datetime) -> int:
@@ -157,7 +155,7 @@ def put_right_ours(
         select(_C.id, _C.generation).where(
             _C.connected.is_(True),
             _C.process_id == process_id,
-            _C.dialect != "flat",
+            _C.dialect.in_(_OWN_SOCKETS),
             _C.connected_since < before,
         )
     ).all()

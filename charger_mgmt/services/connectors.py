@@ -14,6 +14,7 @@ from datetime import datetime, timedelta
 from sqlalchemy import ColumnElement, Connection, Engine, and_, delete, or_, select, update
 
 from .. import clock
+from ..domain import dialect
 from ..domain.transactions import IN_PROGRESS
 from ..errors import Conflict, NotFound
 from ..store import bulk
@@ -23,6 +24,8 @@ from . import connector_status
 from .boot import ACCEPTED
 from .commands import find_charger
 
+#: Dialects in which a charger reports all of its connectors.
+_REPORTING = [each.name for each in dialect.BY_NAME.values() if each.reports_status]
 #: Connectors retired in one turn.
 _AT_ONCE = 500
 
@@ -90,7 +93,7 @@ def unexplained(conn: Connection, now: datetime, after: timedelta) -> Sequence[s
             _unreported(now, after),
             _C.number_of_connectors.is_(None),
             _C.connected.is_(True),
-            _C.dialect != "flat",
+            _C.dialect.in_(_REPORTING),
         )
         .distinct()
         .limit(_AT_ONCE)

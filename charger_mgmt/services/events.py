@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from sqlalchemy import Connection
@@ -12,7 +12,7 @@ from ..store.models import ChargerEvent
 from .inbound import ChargerMessage
 
 
-def journal(conn: Connection, events: Iterable[tuple[ChargerMessage, str, dict[str, Any]]]) -> None:
+def journal(conn: Connection, events: Iterable[tuple[ChargerMessage[Any], str, Mapping[str, Any]]]) -> None:
     """Write (message, kind, detail) for the operator to read."""
     bulk.insert(
         conn,

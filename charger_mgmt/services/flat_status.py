@@ -1,4 +1,4 @@
-"""What a flat charger's sessions say of its status; it need not report any by itself.
+"""What the sessions of a charger say of its status, where the dialect does not make it report any by itself.
 
 It is Available after its boot and Charging while it has an open session, unless it says otherwise.
 """

@@ -9,10 +9,11 @@ from typing import Any
 
 from sqlalchemy import Connection
 
+from ..domain import authorisation, facts
 from ..domain import transactions as rules
 from ..domain.keys import key
-from ..ocpp.actions import NEVER_REFUSED
-from ..ocpp.oddities import LOSSY
+from ..domain.oddities import LOSSY
+from ..domain.outcomes import Begun, Ended
 from ..store import bulk, transactions
 from ..store.models import Inbox, Transaction
 from .boot import unapproved
@@ -26,17 +27,18 @@ NOT_ADMITTED = "not-admitted"
 KINDS = (POISON, ORPHAN_STOP, CONFLICTING_STOP, UNREADABLE, NOT_ADMITTED)
 
 
-def keep_orphans(conn: Connection, messages: Sequence[ChargerMessage]) -> None:
+def keep_orphans(conn: Connection, messages: Sequence[ChargerMessage[facts.SessionEnds]]) -> None:
     """Keep StopTransactions that belong to no known session."""
     rows: dict[bytes, dict[str, Any]] = {}
     for message in messages:
-        named = message.payload.get("sessionId", message.payload.get("transactionId"))
-        row = _row(message, ORPHAN_STOP, f"no session {named} of this charger is known", None)
+        row = _row(message, ORPHAN_STOP, f"no session {message.fact.named} of this charger is known", None)
         rows.setdefault(row["message_key"], row)
     bulk.insert_new(conn, Inbox.__table__, list(rows.values()))
 
 
-def keep_conflicting(conn: Connection, messages: Sequence[tuple[ChargerMessage, int]]) -> None:
+def keep_conflicting(
+    conn: Connection, messages: Sequence[tuple[ChargerMessage[facts.SessionEnds], int]]
+) -> None:
     """Keep stops of sessions (their transactionId) that another stop had ended, and that say something else."""
     rows: dict[bytes, dict[str, Any]] = {}
     for message, transaction_id in messages:
@@ -47,22 +49,25 @@ def keep_conflicting(conn: Connection, messages: Sequence[tuple[ChargerMessage, 
 
 
 def keep_refused(
-    conn: Connection, messages: Sequence[ChargerMessage], now: datetime, settings: Settings
+    conn: Connection,
+    messages: Sequence[ChargerMessage[facts.TurnedAway]],
+    now: datetime,
+    settings: Settings,
 ) -> list[Reply]:
-    """Keep transaction messages of a known charger on a socket that may not speak for it.
+    """Keep messages about sessions of a known charger on a socket that may not speak for it.
 
-    The payload of each is {"action", "reason", "text"}. Nobody can tell whether it is the charger: an operator may.
+    Nobody can tell whether it is the charger: an operator may.
     """
     rows: dict[bytes, dict[str, Any]] = {}
     for message in messages:
-        row = _row(message, NOT_ADMITTED, message.payload["reason"], None)
-        row["action"] = message.payload["action"]
+        row = _row(message, NOT_ADMITTED, message.fact.reason, None)
+        row["action"] = message.fact.action
         rows.setdefault(row["message_key"], row)
     bulk.insert_new(conn, Inbox.__table__, list(rows.values()))
-    return [Reply({}) for _ in messages]
+    return [Reply() for _ in messages]
 
 
-def keep_unreadable(conn: Connection, messages: Iterable[tuple[ChargerMessage, int | None]]) -> None:
+def keep_unreadable(conn: Connection, messages: Iterable[tuple[ChargerMessage[Any], int | None]]) -> None:
     """Keep the text of messages (with their transactionId) of which something could not be read."""
     rows: dict[bytes, dict[str, Any]] = {}
     for message, transaction_id in messages:
@@ -74,26 +79,26 @@ def keep_unreadable(conn: Connection, messages: Iterable[tuple[ChargerMessage, i
 
 
 def set_aside(
-    conn: Connection, message: ChargerMessage, reason: str, now: datetime, settings: Settings
+    conn: Connection, message: ChargerMessage[Any], reason: str, now: datetime, settings: Settings
 ) -> Reply | None:
     """Keep a poisonous message. Returns the answer that lets the charger move on.
 
-    A StartTransaction gets a minimal session, so that there is a transactionId to answer and a stop has
+    The start of a session gets a minimal one, so that there is a transactionId to answer and a stop has
     something to end. None: the message is not about a transaction, so an error may be answered.
     """
     transaction_id = None
-    if message.action == "StartTransaction":
+    if message.row.fact is facts.SessionBegins:
         transaction_id = _minimal_session(conn, message, settings)
     row = _row(message, POISON, reason, transaction_id)
     bulk.insert_new(conn, Inbox.__table__, [row])
-    if message.action not in NEVER_REFUSED:
+    if not message.row.never_refused:
         return None
-    if transaction_id is None:
-        return Reply({})
-    return Reply({"transactionId": transaction_id, "idTagInfo": {"status": "Accepted"}})
+    if transaction_id is not None:
+        return Reply(Begun(transaction_id, authorisation.Verdict(authorisation.ACCEPTED)))
+    return Reply(Ended()) if message.row.fact is facts.SessionEnds else Reply()
 
 
-def _minimal_session(conn: Connection, message: ChargerMessage, settings: Settings) -> int:
+def _minimal_session(conn: Connection, message: ChargerMessage[Any], settings: Settings) -> int:
     """A session of which only the charger and the time of receipt are certain; one for each message."""
     start_key = key("poison", _message_key(message))
     bulk.insert_new(
@@ -114,13 +119,13 @@ def _minimal_session(conn: Connection, message: ChargerMessage, settings: Settin
     return transactions.ids_by_start_keys(conn, [start_key])[start_key, 0]
 
 
-def _row(message: ChargerMessage, kind: str, reason: str, transaction_id: int | None) -> dict[str, Any]:
+def _row(message: ChargerMessage[Any], kind: str, reason: str, transaction_id: int | None) -> dict[str, Any]:
     return {
         "charger_id": message.charger_id,
         "kind": kind,
         "message_key": _message_key(message),
         "action": message.action,
-        "message_id": None if message.message_id is None else str(message.message_id)[:255],
+        "message_id": None if message.message_id is None else message.message_id[:255],
         "raw": message.raw,
         "reason": reason[:1000],
         "transaction_id": transaction_id,
@@ -128,11 +133,13 @@ def _row(message: ChargerMessage, kind: str, reason: str, transaction_id: int | 
     }
 
 
-def _message_key(message: ChargerMessage) -> bytes:
+def _message_key(message: ChargerMessage[Any]) -> bytes:
     """The same message again, with whatever message id, is the same row.
 
-    In an OCPP-J frame the id stands before the action and the payload behind it.
+    In a frame with an id that stands before the action, and the payload behind it.
     """
-    content = "" if message.flat else message.raw.partition(f'"{message.action}"')[2]
+    content = message.raw
+    if message.message_id is not None:
+        content = content.partition(f'"{message.action}"')[2]
     content = content or json.dumps(message.payload, sort_keys=True, default=str)
     return key("message", message.charger_id, message.action, content)

@@ -11,9 +11,8 @@ from typing import Any
 from sqlalchemy import Connection, func, select
 
 from ..beside import beside, size_of
-from ..domain import authorisation, registers, samples
+from ..domain import authorisation, facts, registers, samples
 from ..domain import transactions as rules
-from ..ocpp import timestamps
 from ..store import bulk, transactions
 from ..store.base import AnyRow
 from ..store.models import Connector, MeterValue, Transaction
@@ -26,7 +25,7 @@ START_TOLERANCE = timedelta(seconds=2)
 
 
 def record(
-    conn: Connection, messages: Sequence[ChargerMessage], now: datetime, settings: Settings
+    conn: Connection, messages: Sequence[ChargerMessage[facts.Metered]], now: datetime, settings: Settings
 ) -> list[Reply]:
     """Store the samples, under the session they belong to where that can be told.
 
@@ -38,7 +37,7 @@ def record(
     bulk.insert_new(conn, MeterValue.__table__, read.rows)
     inbox.keep_unreadable(conn, read.messages)
     bulk.update(conn, Transaction.__table__, read.changed)
-    return [Reply({}) for _ in messages]
+    return [Reply() for _ in messages]
 
 
 @dataclass(slots=True)
@@ -47,10 +46,10 @@ class _Read:
 
     rows: list[dict[str, Any]]
     changed: list[dict[str, Any]]
-    messages: list[tuple[ChargerMessage, int | None]]
+    messages: list[tuple[ChargerMessage[facts.Metered], int | None]]
 
 
-def _read(messages: Sequence[ChargerMessage], found: _Sessions) -> _Read:
+def _read(messages: Sequence[ChargerMessage[facts.Metered]], found: _Sessions) -> _Read:
     rows: dict[bytes, dict[str, Any]] = {}
     news: dict[int, _News] = defaultdict(_News)
     of_sessions = []
@@ -58,7 +57,7 @@ def _read(messages: Sequence[ChargerMessage], found: _Sessions) -> _Read:
         connector_id, session = found.of(message)
         session_id = session.id if session is not None else None
         of_sessions.append((message, session_id))
-        read = list(samples.read(message.payload.get("meterValue")))
+        read = message.fact.samples
         for sample in read:
             row = sample_row(message, sample, connector_id, session_id)
             rows.setdefault(row["sample_key"], row)
@@ -83,7 +82,7 @@ class _News:
 
 
 def sample_row(
-    message: ChargerMessage,
+    message: ChargerMessage[Any],
     sample: samples.Sample,
     connector_id: int | None,
     session_id: int | None,
@@ -147,8 +146,8 @@ def after_samples(session: AnyRow, news: _News) -> dict[str, Any] | None:
 class _Sessions:
     """The sessions that a batch of MeterValues belongs to, looked up together."""
 
-    def __init__(self, conn: Connection, messages: Sequence[ChargerMessage]) -> None:
-        named = {message.payload.get("transactionId") for message in messages}
+    def __init__(self, conn: Connection, messages: Sequence[ChargerMessage[facts.Metered]]) -> None:
+        named = {message.fact.transaction_id for message in messages}
         self.by_id = transactions.by_ids(
             conn,
             (number for number in named if number and 0 < number <= transactions.LARGEST_ID),
@@ -156,10 +155,10 @@ class _Sessions:
         unnamed = {message.charger_id for message in messages if self._named(message) is None}
         self._open = transactions.open_sessions(conn, unnamed)
         self.by_id |= {row.id: row for rows in self._open.values() for row in rows}
-        on_main = {message.charger_id for message in messages if _connector(message) in (None, 0)}
+        on_main = {message.charger_id for message in messages if message.fact.connector_id in (None, 0)}
         self._outlets = _outlets(conn, on_main)
 
-    def of(self, message: ChargerMessage) -> tuple[int | None, AnyRow | None]:
+    def of(self, message: ChargerMessage[facts.Metered]) -> tuple[int | None, AnyRow | None]:
         """(connectorId, session) of a message.
 
         A box with one outlet that reports it as connector 0 means connector 1, one that never reported any
@@ -167,7 +166,7 @@ class _Sessions:
         usable transactionId belong to the session that is open on their connector, unless they were taken
         before it began: an offline queue delivers those of earlier sessions late.
         """
-        connector_id = _connector(message)
+        connector_id = message.fact.connector_id
         open_ones = self._open.get(message.charger_id, ())
         if connector_id in (None, 0):
             outlets = self._outlets.get(message.charger_id, 0)
@@ -187,8 +186,8 @@ class _Sessions:
             return connector_id, max(begun, key=_charges, default=None)
         return connector_id, None
 
-    def _named(self, message: ChargerMessage) -> AnyRow | None:
-        session = self.by_id.get(message.payload.get("transactionId") or 0)
+    def _named(self, message: ChargerMessage[facts.Metered]) -> AnyRow | None:
+        session = self.by_id.get(message.fact.transaction_id or 0)
         return session if session is not None and session.charger_id == message.charger_id else None
 
 
@@ -197,24 +196,10 @@ def _charges(session: AnyRow) -> tuple[bool, datetime]:
     return session.id_tag_status in (None, authorisation.ACCEPTED), session.effective_start
 
 
-def _newest_time(message: ChargerMessage) -> datetime:
+def _newest_time(message: ChargerMessage[facts.Metered]) -> datetime:
     """When the message's newest sample was taken, as far as the charger's clock can be believed."""
-    return max(
-        (
-            message.effective(timestamps.parse(group.get("timestamp")))
-            for group in message.payload.get("meterValue") or ()
-        ),
-        default=message.received_at,
-    )
-
-
-def _connector(message: ChargerMessage) -> int | None:
-    return storable_connector(message.payload.get("connectorId"))
-
-
-def storable_connector(number: int | None) -> int | None:
-    """A connectorId that fits its column; anything else is unknown."""
-    return number if number is not None and 0 <= number < 2**31 else None
+    taken = {sample.timestamp for sample in message.fact.samples}
+    return max((message.effective(moment) for moment in taken), default=message.received_at)
 
 
 def _outlets(conn: Connection, charger_ids: Iterable[int]) -> dict[int, int]:

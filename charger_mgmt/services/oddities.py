@@ -19,7 +19,7 @@ LONGEST_EXAMPLE = 20_000
 _SECRET = "authorizationkey"
 
 
-def record(conn: Connection, messages: Sequence[ChargerMessage]) -> None:
+def record(conn: Connection, messages: Sequence[ChargerMessage[Any]]) -> None:
     """Count the messages' oddities, in the commit that stores them."""
     rows: dict[tuple[int, str, str], dict[str, Any]] = {}
     for message in messages:

@@ -2,7 +2,7 @@
 
 On an OCPP-J charger "accepted" is not "started": the session begins when the charger's StartTransaction
 comes and ends with its StopTransaction, and until then the operator is told no more than what is known.
-The flat dialect has no messages towards the charger, so there the operator's word is recorded at once.
+A charger of a dialect that takes no calls is not asked: there the operator's word is recorded at once.
 """
 
 from __future__ import annotations
@@ -15,7 +15,8 @@ from typing import Any
 from sqlalchemy import Connection, Engine, Row
 
 from .. import clock
-from ..domain import authorisation
+from ..domain import authorisation, dialect
+from ..domain.dialect import Dialect
 from ..domain.transactions import COMPLETED, IN_PROGRESS, INTERRUPTED
 from ..errors import (
     AmbiguousSession,
@@ -95,10 +96,10 @@ def start(
         if known is not None:
             return _started_before(known)
         connector_id = connector_id or _only_connector(conn, charger)
-        if is_flat(central, charger):
+        if not spoken(central, charger).takes_calls:
             check_registration(charger, START)
             judged = _judge(conn, central, charger, connector_id, id_tag)
-            at_once = _start_flat(conn, charger, session_id, connector_id, id_tag, judged)
+            at_once = _start_here(conn, charger, session_id, connector_id, id_tag, judged)
         else:
             earlier = commands.newest_start(conn, charger.id, session_id)
             if earlier is not None and not _may_still_start(earlier):
@@ -160,7 +161,9 @@ def _judge(
         leaving = sum(
             authorisation.tag_key(row.id_tag or "") == key and counts_as_active(row)
             for row in store.open_sessions(conn, [charger.id]).get(charger.id, ())
-            if connector_id is not None and row.connector_id == connector_id and not is_flat(central, charger)
+            if connector_id is not None
+            and row.connector_id == connector_id
+            and spoken(central, charger).takes_calls
         )
         active = count_active(conn, [tag]).get(key, 0) - leaving
         status = authorisation.judge(tag, now, at=charger.id, unknown=status, active=active).status
@@ -182,13 +185,13 @@ def end(central: Central, engine: Engine, name: str, *, force: bool = False, req
         if row.status == COMPLETED or (force and row.status == INTERRUPTED):
             return Progress(row.identity, row.session_id, row.id, row.status, repeated=True)
         charger = find_charger(conn, row.identity, removed=True)
-        flat = is_flat(central, charger)
+        speaks = spoken(central, charger)
         command = None
         if force:
             transactions.interrupt_by_operator(
-                conn, row.id, flat=flat, now=clock.now(), requested_by=requested_by
+                conn, row.id, spoken=speaks, now=clock.now(), requested_by=requested_by
             )
-        elif not flat:
+        elif speaks.takes_calls:
             command = _queue_stop(conn, central, charger, row.id, requested_by)
         elif row.status == INTERRUPTED:
             raise Conflict(
@@ -223,7 +226,7 @@ def close(engine: Engine, name: str, reason: str, *, requested_by: str) -> Progr
         transactions.interrupt_by_operator(
             conn,
             row.id,
-            flat=charger.dialect == "flat",
+            spoken=dialect.named(charger.dialect),
             now=clock.now(),
             requested_by=requested_by,
             reason=reason,
@@ -231,11 +234,11 @@ def close(engine: Engine, name: str, reason: str, *, requested_by: str) -> Progr
     return Progress(row.identity, row.session_id, row.id, INTERRUPTED, repeated=repeated)
 
 
-def is_flat(central: Central, charger: Row[Any]) -> bool:
-    """The charger speaks the flat dialect: what it was bound to counts, not what somebody dialled under its name."""
+def spoken(central: Central, charger: Row[Any]) -> Dialect:
+    """What the charger speaks: what it was bound to counts, not what somebody dialled under its name."""
     if charger.bound_dialect is None and central.registry.get(charger.identity) is not None:
-        return False
-    return (charger.bound_dialect or charger.dialect) == "flat"
+        return dialect.OCPP16
+    return dialect.named(charger.bound_dialect or charger.dialect)
 
 
 def _only_connector(conn: Connection, charger: Row[Any]) -> int | None:
@@ -244,7 +247,7 @@ def _only_connector(conn: Connection, charger: Row[Any]) -> int | None:
     return outlets[0] if len(outlets) == 1 else None
 
 
-def _start_flat(
+def _start_here(
     conn: Connection,
     charger: Row[Any],
     session_id: str,

@@ -6,16 +6,15 @@ from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from decimal import Decimal
 from typing import Any
 
 from sqlalchemy import Connection, update
 
-from ..domain import authorisation
+from ..domain import authorisation, facts, oddities
 from ..domain import transactions as rules
 from ..domain.authorisation import TagRecord, Verdict
 from ..domain.keys import key
-from ..ocpp import oddities, timestamps
+from ..domain.outcomes import Begun
 from ..store import bulk, transactions
 from ..store.authorisation import count_active, find_tags
 from ..store.base import AnyRow
@@ -26,7 +25,6 @@ from .boot import unapproved
 from .feed import SessionBegan
 from .flat_status import Outlet
 from .inbound import ChargerMessage, Reply, Settings
-from .meter_values import storable_connector
 
 #: A remote start may take this long to cause its StartTransaction (the driver has to plug in).
 REMOTE_START_WINDOW = timedelta(minutes=15)
@@ -36,13 +34,11 @@ REMOTE_START_WINDOW = timedelta(minutes=15)
 class _Start:
     """One StartTransaction, as far as it could be read, and what became of it."""
 
-    message: ChargerMessage
-    connector_id: int | None
-    id_tag: str | None
-    timestamp: datetime | None
-    meter_start: Decimal | int | None
-    session_id: str | None
+    message: ChargerMessage[facts.SessionBegins]
+    said: facts.SessionBegins
     key: bytes
+    #: The charger's own name for it, or the sessionId of the remote start that caused it.
+    session_id: str | None
     ordinal: int = 0
     flags: set[str] = field(default_factory=set)
     transaction_id: int | None = None
@@ -57,19 +53,21 @@ class _Start:
 
     @property
     def effective_start(self) -> datetime:
-        return self.message.effective(self.timestamp)
+        return self.message.effective(self.said.at)
 
 
 def start(
-    conn: Connection, messages: Sequence[ChargerMessage], now: datetime, settings: Settings
+    conn: Connection,
+    messages: Sequence[ChargerMessage[facts.SessionBegins]],
+    now: datetime,
+    settings: Settings,
 ) -> list[Reply]:
     """Give each start its transactionId: a new one, or the one that it was given before.
 
-    A transactionId is given whatever the tag's status (the session exists already); the reply's payload
-    is {"transactionId", "idTagInfo"}.
+    A transactionId is given whatever the tag's status: the session exists already. The outcomes are Begun.
     """
     starts = [_read(message) for message in messages]
-    tags = find_tags(conn, (s.id_tag for s in starts if s.id_tag is not None), starting=True)
+    tags = find_tags(conn, (s.said.id_tag for s in starts if s.said.id_tag is not None), starting=True)
     fresh = _recognise(conn, starts)
     if fresh:
         open_sessions = transactions.open_sessions(conn, (s.message.charger_id for s in fresh))
@@ -81,43 +79,30 @@ def start(
         flat_status.show(
             conn,
             [
-                Outlet(s.message.charger_id, s.connector_id, s.message.received_at)
+                Outlet(s.message.charger_id, s.said.connector_id, s.message.received_at)
                 for s in fresh
-                if s.message.flat
+                if not s.message.dialect.reports_status
             ],
         )
     return [_reply(s, tags) for s in starts]
 
 
-def _read(message: ChargerMessage) -> _Start:
-    payload = message.payload
-    connector_id = storable_connector(payload.get("connectorId"))
-    raw_time = payload.get("timestamp")
-    timestamp = timestamps.parse(raw_time or "")
-    id_tag = payload.get("idTag")
-    if id_tag is None and not message.flat:
-        id_tag = ""
-    meter_start = payload.get("meterStart")
-    started = _Start(
-        message=message,
-        connector_id=connector_id,
-        id_tag=id_tag,
-        timestamp=timestamp,
-        meter_start=meter_start,
-        session_id=payload.get("sessionId"),
-        key=rules.start_key(
-            message.charger_id, connector_id, id_tag or "", timestamp or raw_time, meter_start
-        ),
-    )
-    if started.session_id is not None:
-        started.key = key("session", message.charger_id, started.session_id)
+def _read(message: ChargerMessage[facts.SessionBegins]) -> _Start:
+    said = message.fact
+    if said.name is not None:
+        key_ = key("session", message.charger_id, said.name)
+    else:
+        key_ = rules.start_key(
+            message.charger_id, said.connector_id, said.id_tag or "", said.at or said.at_text, said.meter_wh
+        )
+    started = _Start(message, said, key_, said.name)
     if not oddities.INCOMPLETE.isdisjoint(message.oddities):
         started.flags.add(rules.FORM)
-    if not message.believes(timestamp):
+    if not message.believes(said.at):
         started.flags.add(rules.CLOCK)
     elif message.received_at - started.effective_start > rules.LATE:
         started.flags.add(rules.OLD)
-    if rules.milliwatt_hours(meter_start) is None and not message.flat:
+    if rules.milliwatt_hours(said.meter_wh) is None and message.dialect.reports_meters:
         started.flags.add(rules.NO_METER_START)
     return started
 
@@ -146,7 +131,7 @@ def _recognise(conn: Connection, starts: Sequence[_Start]) -> list[_Start]:
 
 def _same_name(s: _Start, named: Sequence[AnyRow]) -> AnyRow | None:
     """Of the sessions by a flat charger's name for it, the one that began when it says, else the newest."""
-    candidates = [row for row in named if row.start_timestamp == s.timestamp] or named
+    candidates = [row for row in named if row.start_timestamp == s.said.at] or named
     return candidates[-1] if candidates else None
 
 
@@ -155,23 +140,26 @@ def _begins_anew(s: _Start, known: AnyRow) -> bool:
 
     its clock at every boot, or, in the flat dialect, the count of its sessions.
     """
-    believed = s.message.believes(s.timestamp)
+    believed = s.message.believes(s.said.at)
     if s.session_id is None:
         return known.status != rules.IN_PROGRESS and not believed
-    other_time = None not in (s.timestamp, known.start_timestamp) and s.timestamp != known.start_timestamp
+    other_time = None not in (s.said.at, known.start_timestamp) and s.said.at != known.start_timestamp
     if known.status != rules.IN_PROGRESS:
-        return other_time or (s.timestamp is not None and not believed) or _differs(s, known)
+        return other_time or (s.said.at is not None and not believed) or _differs(s, known)
     return other_time and _differs(s, known)
 
 
 def _differs(s: _Start, known: AnyRow) -> bool:
     """Whether a flat charger's start, by a name that it used before, says another tag, meter or connector."""
-    meter = rules.milliwatt_hours(s.meter_start)
-    tags = (s.id_tag, known.id_tag)
+    meter = rules.milliwatt_hours(s.said.meter_wh)
+    tags = (s.said.id_tag, known.id_tag)
     return (
         (None not in tags and not authorisation.may_be_same(*tags))
         or (None not in (meter, known.meter_start_mwh) and meter != known.meter_start_mwh)
-        or (None not in (s.connector_id, known.connector_id) and s.connector_id != known.connector_id)
+        or (
+            None not in (s.said.connector_id, known.connector_id)
+            and s.said.connector_id != known.connector_id
+        )
     )
 
 
@@ -189,10 +177,10 @@ def _judge(
     """
     active = Counter(count_active(conn, tags.values()))
     for s in fresh:
-        if s.id_tag is None:  # a flat charger need not show a tag
+        if s.said.id_tag is None:  # a flat charger need not show a tag
             s.verdict = Verdict(authorisation.ACCEPTED)
             continue
-        s.tag = tags.get(s.id_tag)
+        s.tag = tags.get(s.said.id_tag)
         name = authorisation.tag_key(s.tag.id_tag) if s.tag else ""
         leaving = sum(
             authorisation.tag_key(row.id_tag or "") == name
@@ -212,9 +200,11 @@ def _judge(
 
 def _on_connector(s: _Start, open_sessions: Mapping[int, Sequence[AnyRow]]) -> list[AnyRow]:
     """The sessions that are open on the connector of a start."""
-    if s.connector_id is None:
+    if s.said.connector_id is None:
         return []
-    return [row for row in open_sessions.get(s.message.charger_id, ()) if row.connector_id == s.connector_id]
+    return [
+        row for row in open_sessions.get(s.message.charger_id, ()) if row.connector_id == s.said.connector_id
+    ]
 
 
 def counts_as_active(row: AnyRow) -> bool:
@@ -262,7 +252,7 @@ def interrupted(row: AnyRow, flags: set[str], at: datetime) -> dict[str, Any]:
 def _link_remote_starts(conn: Connection, fresh: Sequence[_Start], now: datetime) -> None:
     """Find the remote start that caused a session; its sessionId becomes the session's."""
     by_tag: dict[tuple[int, str], list[AnyRow]] = defaultdict(list)
-    tagged = [s for s in fresh if s.id_tag]
+    tagged = [s for s in fresh if s.said.id_tag]
     if not tagged:
         return
     for row in transactions.remote_starts(
@@ -271,9 +261,9 @@ def _link_remote_starts(conn: Connection, fresh: Sequence[_Start], now: datetime
         if row.id_tag:
             by_tag[row.charger_id, authorisation.tag_key(row.id_tag)].append(row)
     for s in tagged:
-        for id_tag in authorisation.candidate_keys(s.id_tag or ""):
+        for id_tag in authorisation.candidate_keys(s.said.id_tag or ""):
             waiting = by_tag.get((s.message.charger_id, id_tag), [])
-            fitting = [row for row in waiting if row.connector_id in (None, s.connector_id)]
+            fitting = [row for row in waiting if row.connector_id in (None, s.said.connector_id)]
             if fitting:
                 s.command_id, s.session_id = fitting[0].id, fitting[0].session_id
                 waiting.remove(fitting[0])
@@ -302,22 +292,22 @@ def _insert(conn: Connection, fresh: Sequence[_Start], strangers: set[int]) -> N
 
 
 def _row(s: _Start) -> dict[str, Any]:
-    reservation = s.message.payload.get("reservationId")
+    reservation = s.said.reservation_id
     assert s.verdict is not None
     return {
         "charger_id": s.message.charger_id,
-        "connector_id": s.connector_id,
+        "connector_id": s.said.connector_id,
         "session_id": s.session_id,
         # As it was issued: chargers fold its case and append to it, and a limit counts by it.
-        "id_tag": s.tag.id_tag if s.tag else None if s.id_tag is None else s.id_tag[:255],
+        "id_tag": s.tag.id_tag if s.tag else None if s.said.id_tag is None else s.said.id_tag[:255],
         "id_tag_status": s.verdict.status,
         "status": rules.IN_PROGRESS,
         "start_key": s.key,
         "start_ordinal": s.ordinal,
-        "start_timestamp": s.timestamp,
+        "start_timestamp": s.said.at,
         "start_received_at": s.message.received_at,
         "effective_start": s.effective_start,
-        "meter_start_mwh": rules.milliwatt_hours(s.meter_start),
+        "meter_start_mwh": rules.milliwatt_hours(s.said.meter_wh),
         "reservation_id": reservation if reservation is not None and abs(reservation) < 2**63 else None,
         "flags": rules.join_flags(s.flags),
     }
@@ -327,11 +317,12 @@ def _reply(s: _Start, tags: dict[str, TagRecord]) -> Reply:
     origin = s.twin or s
     assert origin.verdict is not None
     info = Verdict(origin.verdict.status)
-    if (tag := tags.get(s.id_tag or "")) is not None:
+    if (tag := tags.get(s.said.id_tag or "")) is not None:
         # The life of a one-use tag ends with the start that it was made for, not in the middle of its session.
         expiry = tag.expiry_date if tag.only_at is None else None
         info = Verdict(origin.verdict.status, expiry, tag.parent_id_tag)
-    payload = {"transactionId": origin.transaction_id, "idTagInfo": info.info(timestamps.format)}
+    assert origin.transaction_id is not None
+    outcome = Begun(origin.transaction_id, info)
     if not s.is_new or s.transaction_id is None:
-        return Reply(payload)
-    return Reply(payload, facts=(SessionBegan(s.message.identity, s.transaction_id, s.command_id),))
+        return Reply(outcome)
+    return Reply(outcome, happened=(SessionBegan(s.message.identity, s.transaction_id, s.command_id),))

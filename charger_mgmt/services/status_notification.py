@@ -7,9 +7,9 @@ from datetime import datetime, timedelta
 
 from sqlalchemy import Connection
 
+from ..domain import facts
 from ..domain import transactions as rules
 from ..domain.status import DELIVERING
-from ..ocpp import timestamps
 from ..store import bulk, transactions
 from ..store.models import Transaction
 from . import connector_status
@@ -22,44 +22,46 @@ MOST_SKEW = timedelta(days=1)
 
 
 def report(
-    conn: Connection, messages: Sequence[ChargerMessage], now: datetime, settings: Settings
+    conn: Connection,
+    messages: Sequence[ChargerMessage[facts.ConnectorReports]],
+    now: datetime,
+    settings: Settings,
 ) -> list[Reply]:
     """Store the connectors' statuses; no session is ever started or ended by one."""
     connector_status.apply(conn, [_report(message) for message in messages])
     _mark_suspects(conn, messages)
-    return [Reply({}) for _ in messages]
+    return [Reply() for _ in messages]
 
 
-def _report(message: ChargerMessage) -> connector_status.Report:
-    payload = message.payload
-    moment = timestamps.parse(payload.get("timestamp") or "")
+def _report(message: ChargerMessage[facts.ConnectorReports]) -> connector_status.Report:
+    said = message.fact
     skew = None
-    if moment is not None and abs(moment - message.received_at) <= MOST_SKEW:
-        skew = int((moment - message.received_at).total_seconds() * 1000)
+    if said.at is not None and abs(said.at - message.received_at) <= MOST_SKEW:
+        skew = int((said.at - message.received_at).total_seconds() * 1000)
     return connector_status.Report(
         charger_id=message.charger_id,
-        connector_id=payload["connectorId"],
-        status=payload["status"],
+        connector_id=said.connector_id,
+        status=said.status,
         received_at=message.received_at,
-        timestamp=moment,
-        error_code=payload.get("errorCode") or "NoError",
-        info=_cut(payload.get("info")),
-        vendor_id=_cut(payload.get("vendorId")),
-        vendor_error_code=_cut(payload.get("vendorErrorCode")),
-        reported_error_code=_cut(payload.get("reportedErrorCode")),
+        timestamp=said.at,
+        error_code=said.error_code,
+        info=said.info,
+        vendor_id=said.vendor_id,
+        vendor_error_code=said.vendor_error_code,
+        reported_error_code=said.reported_error_code,
         clock_skew_ms=skew,
     )
 
 
-def _mark_suspects(conn: Connection, messages: Sequence[ChargerMessage]) -> None:
+def _mark_suspects(conn: Connection, messages: Sequence[ChargerMessage[facts.ConnectorReports]]) -> None:
     """A connector that is Available has no session: the open one may have lost its stop.
 
     Until the connector delivers again, or the stop comes after all.
     """
     suspects = {
-        (message.charger_id, message.payload["connectorId"]): message.payload["status"] == "Available"
+        (message.charger_id, message.fact.connector_id): message.fact.status == "Available"
         for message in messages
-        if message.payload["status"] in _TELLING
+        if message.fact.status in _TELLING
     }
     sessions = transactions.open_sessions(conn, {charger_id for charger_id, _ in suspects})
     changed = []
@@ -72,7 +74,3 @@ def _mark_suspects(conn: Connection, messages: Sequence[ChargerMessage]) -> None
         if after != flags:
             changed.append({"id": row.id, "flags": rules.join_flags(after)})
     bulk.update(conn, Transaction.__table__, changed)
-
-
-def _cut(text: str | None) -> str | None:
-    return None if text is None else text[:255]

@@ -11,9 +11,9 @@ from typing import Any
 from sqlalchemy import Connection
 
 from ..beside import beside, size_of
-from ..domain import authorisation, registers, samples
+from ..domain import authorisation, facts, oddities, registers
 from ..domain import transactions as rules
-from ..ocpp import oddities, timestamps
+from ..domain.outcomes import Ended
 from ..store import bulk, transactions
 from ..store.authorisation import find_tags
 from ..store.base import AnyRow
@@ -33,11 +33,9 @@ RECENT = 50
 class _Stop:
     """One StopTransaction and the session that it ends, if any."""
 
-    message: ChargerMessage
-    transaction_id: int | None
-    timestamp: datetime | None
+    message: ChargerMessage[facts.SessionEnds]
+    said: facts.SessionEnds
     meter_stop_mwh: int | None
-    id_tag: str | None
     reason: str
     session: Any = None
     reconciled: bool = False
@@ -46,7 +44,7 @@ class _Stop:
 
 
 def stop(
-    conn: Connection, messages: Sequence[ChargerMessage], now: datetime, settings: Settings
+    conn: Connection, messages: Sequence[ChargerMessage[facts.SessionEnds]], now: datetime, settings: Settings
 ) -> list[Reply]:
     """End the sessions. The first stop counts; the same again changes nothing and is answered the same.
 
@@ -66,7 +64,7 @@ def stop(
         [
             Outlet(s.message.charger_id, s.session.connector_id, s.message.received_at)
             for s in stops
-            if s.message.flat and s.session is not None
+            if s.session is not None and not s.message.dialect.reports_status
         ],
     )
     return _replies(conn, stops, now, settings)
@@ -78,13 +76,13 @@ class _Outcome:
 
     ended: list[dict[str, Any]]
     rows: list[dict[str, Any]]
-    conflicting: list[tuple[ChargerMessage, int]]
+    conflicting: list[tuple[ChargerMessage[facts.SessionEnds], int]]
 
 
 def _come_to(stops: Sequence[_Stop]) -> _Outcome:
     ended: dict[int, dict[str, Any]] = {}
     rows: dict[bytes, dict[str, Any]] = {}
-    conflicting: list[tuple[ChargerMessage, int]] = []
+    conflicting: list[tuple[ChargerMessage[facts.SessionEnds], int]] = []
     for s in stops:
         if s.session is not None:
             s.ends = not _is_ended(s)
@@ -96,16 +94,9 @@ def _come_to(stops: Sequence[_Stop]) -> _Outcome:
     return _Outcome(list(ended.values()), list(rows.values()), conflicting)
 
 
-def _read(message: ChargerMessage) -> _Stop:
-    payload = message.payload
-    return _Stop(
-        message=message,
-        transaction_id=payload.get("transactionId"),
-        timestamp=timestamps.parse(payload.get("timestamp") or ""),
-        meter_stop_mwh=rules.milliwatt_hours(payload.get("meterStop")),
-        id_tag=payload.get("idTag"),
-        reason=(payload.get("reason") or "Local")[:32],
-    )
+def _read(message: ChargerMessage[facts.SessionEnds]) -> _Stop:
+    said = message.fact
+    return _Stop(message, said, rules.milliwatt_hours(said.meter_wh), said.reason[:32])
 
 
 def _find_sessions(conn: Connection, stops: Sequence[_Stop]) -> None:
@@ -113,9 +104,9 @@ def _find_sessions(conn: Connection, stops: Sequence[_Stop]) -> None:
         transactions.by_ids(
             conn,
             (
-                s.transaction_id
+                s.said.transaction_id
                 for s in stops
-                if s.transaction_id is not None and 0 < s.transaction_id <= transactions.LARGEST_ID
+                if s.said.transaction_id is not None and 0 < s.said.transaction_id <= transactions.LARGEST_ID
             ),
             transactions.STOPPED,
         )
@@ -124,23 +115,18 @@ def _find_sessions(conn: Connection, stops: Sequence[_Stop]) -> None:
         name: list(_mutable({row.id: row for row in rows}).values())
         for name, rows in transactions.by_sessions(
             conn,
-            (
-                (s.message.charger_id, s.message.payload["sessionId"])
-                for s in stops
-                if "sessionId" in s.message.payload
-            ),
+            ((s.message.charger_id, s.said.name) for s in stops if s.said.name is not None),
             lock=True,
         ).items()
     }
     for s in stops:
-        if "sessionId" in s.message.payload:
-            named = by_session.get((s.message.charger_id, s.message.payload["sessionId"]), [])
-            s.session = _same_name(s, named)
+        if s.said.name is not None:
+            s.session = _same_name(s, by_session.get((s.message.charger_id, s.said.name), []))
             continue
-        session = by_id.get(s.transaction_id)
+        session = by_id.get(s.said.transaction_id)
         if session is not None and session.charger_id == s.message.charger_id:
             s.session = session
-        elif s.transaction_id is None or not 0 < s.transaction_id <= transactions.LARGEST_ID:
+        elif s.said.transaction_id is None or not 0 < s.said.transaction_id <= transactions.LARGEST_ID:
             s.session = _reconcile(conn, s, by_id)
 
 
@@ -148,10 +134,10 @@ def _same_name(s: _Stop, named: Sequence[Any]) -> Any:
     """Of the sessions by a flat charger's name for it (oldest first): the one that this stop ended before,
     else the newest that had begun by then.
     """
-    if s.timestamp is None:
+    if s.said.at is None:
         return named[-1] if named else None
     repeated = [row for row in named if _says_the_same(s, row)]
-    begun = [row for row in named if row.start_timestamp is None or row.start_timestamp <= s.timestamp]
+    begun = [row for row in named if row.start_timestamp is None or row.start_timestamp <= s.said.at]
     return (repeated or begun or named or [None])[-1]
 
 
@@ -176,12 +162,12 @@ def _reconcile(conn: Connection, s: _Stop, by_id: dict[int, Any]) -> Any:
 
 def _says_the_same(s: _Stop, row: Any) -> bool:
     """Whether this stop, in all that it says, is the one that has ended the session."""
-    same_tag = (s.id_tag is None) == (row.stop_id_tag is None) and authorisation.tag_key(
-        (s.id_tag or "")[:255]
+    same_tag = (s.said.id_tag is None) == (row.stop_id_tag is None) and authorisation.tag_key(
+        (s.said.id_tag or "")[:255]
     ) == authorisation.tag_key(row.stop_id_tag or "")
     return (
         same_tag
-        and row.stop_timestamp == s.timestamp
+        and row.stop_timestamp == s.said.at
         and row.meter_stop_mwh == s.meter_stop_mwh
         and row.reason == s.reason
     )
@@ -193,7 +179,7 @@ def _with_the_same_begin(s: _Stop, fitting: list[Any]) -> list[Any]:
         return fitting
     begins = {
         (sample.timestamp, sample.register_mwh())
-        for sample in samples.read(s.message.payload.get("transactionData"))
+        for sample in s.said.samples
         if sample.context == "Transaction.Begin" and sample.register_mwh() is not None
     }
     if not begins:
@@ -205,34 +191,35 @@ def _with_the_same_begin(s: _Stop, fitting: list[Any]) -> list[Any]:
 def _fits(s: _Stop, row: Any) -> bool:
     if row.status != rules.IN_PROGRESS:
         return False
-    if s.id_tag is not None and not authorisation.may_be_same(s.id_tag, row.id_tag):
+    if s.said.id_tag is not None and not authorisation.may_be_same(s.said.id_tag, row.id_tag):
         return False
     if None not in (s.meter_stop_mwh, row.meter_start_mwh) and s.meter_stop_mwh < row.meter_start_mwh:
         return False
-    return s.timestamp is None or row.start_timestamp is None or s.timestamp >= row.start_timestamp
+    return s.said.at is None or row.start_timestamp is None or s.said.at >= row.start_timestamp
 
 
 def _is_ended(s: _Stop) -> bool:
-    """Whether the session has had its stop. An operator's end of a flat session gives way to the charger's."""
+    """Whether the session has had its stop. An operator's end, where the charger could not be asked, gives way to it."""
     if s.session.status != rules.COMPLETED:
         return False
-    return not s.message.flat or s.timestamp is None or s.session.stop_timestamp is not None
+    return s.message.dialect.takes_calls or s.said.at is None or s.session.stop_timestamp is not None
 
 
 def _completed(s: _Stop) -> dict[str, Any]:
     """What a first stop changes in its session."""
     session, message = s.session, s.message
-    read = list(samples.read(message.payload.get("transactionData")))
-    course = registers.follow(session, registers.readings(read, message.received_at, message.behind))
+    course = registers.follow(
+        session, registers.readings(s.said.samples, message.received_at, message.behind)
+    )
     flags: set[str] = set()
     if not oddities.INCOMPLETE.isdisjoint(message.oddities):
         flags.add(rules.FORM)
     if s.reconciled:
         flags.add(rules.RECONCILED)
-    believed = message.believes(s.timestamp)
+    believed = message.believes(s.said.at)
     if not believed:
         flags.add(rules.CLOCK)
-    end = message.effective(s.timestamp)
+    end = message.effective(s.said.at)
     if end < session.effective_start:
         flags.add(rules.STOP_BEFORE_START)
         end = max(message.received_at, session.effective_start)
@@ -241,7 +228,7 @@ def _completed(s: _Stop) -> dict[str, Any]:
     register = s.meter_stop_mwh
     if register is None:
         register = course.last_mwh if course.end_mwh is None else course.end_mwh
-        if not message.flat:
+        if message.dialect.reports_meters:
             flags.add(rules.NO_METER_STOP)
     elif course.last_mwh is not None and course.last_at is not None:
         rounding = registers.ROUNDING_MWH
@@ -249,35 +236,37 @@ def _completed(s: _Stop) -> dict[str, Any]:
             course.last_at, course.last_mwh, end, register, known=believed, rounding=rounding
         )
     duration = end - session.effective_start
-    if s.timestamp is not None and session.start_timestamp is not None:
+    if s.said.at is not None and session.start_timestamp is not None:
         # with a clock that restarts, the charger's own two times still tell how long it took
-        duration = max(duration, s.timestamp - session.start_timestamp)
+        duration = max(duration, s.said.at - session.start_timestamp)
     energy, odd = rules.energy(course.start_mwh, register, duration)
-    if message.flat:
+    if not message.dialect.reports_meters:
         odd.discard(rules.NO_METER_START)
     kept = registers.settled(session.flags, course) - {rules.SUSPECT, rules.NO_SIGN}
     return {
         "status": rules.COMPLETED,
-        "stop_timestamp": s.timestamp,
+        "stop_timestamp": s.said.at,
         "stop_received_at": message.received_at,
         "effective_end": end,
         "meter_start_mwh": course.start_mwh,
         "meter_stop_mwh": s.meter_stop_mwh,
         "energy_mwh": energy,
         "reason": s.reason,
-        "stop_id_tag": None if s.id_tag is None else s.id_tag[:255],
+        "stop_id_tag": None if s.said.id_tag is None else s.said.id_tag[:255],
         "flags": rules.join_flags(kept, flags, odd),
     }
 
 
-def _conflict(s: _Stop, conflicting: list[tuple[ChargerMessage, int]]) -> dict[str, Any] | None:
+def _conflict(
+    s: _Stop, conflicting: list[tuple[ChargerMessage[facts.SessionEnds], int]]
+) -> dict[str, Any] | None:
     """What a further stop changes: nothing, but that a different one is flagged and kept in the inbox."""
     session = s.session
     if _says_the_same(s, session):
         return None
     # A stop that an operator's end came before, or that says no more than the first, is no contradiction.
-    same = session.meter_stop_mwh == s.meter_stop_mwh and session.stop_timestamp == s.timestamp
-    if s.message.flat and same:
+    same = session.meter_stop_mwh == s.meter_stop_mwh and session.stop_timestamp == s.said.at
+    if same and not s.message.dialect.takes_calls:
         return None
     conflicting.append((s.message, session.id))
     if rules.CONFLICTING_STOP in session.flags.split():
@@ -289,7 +278,7 @@ def _collect_samples(s: _Stop, rows: dict[bytes, dict[str, Any]]) -> None:
     """transactionData, merged with what MeterValues brought already: a sample counts once."""
     connector_id = s.session.connector_id if s.session is not None else None
     session_id = s.session.id if s.session is not None else None
-    for sample in samples.read(s.message.payload.get("transactionData")):
+    for sample in s.said.samples:
         row = sample_row(s.message, sample, connector_id, session_id)
         rows.setdefault(row["sample_key"], row)
 
@@ -301,17 +290,15 @@ def _mutable(rows: dict[Any, AnyRow]) -> dict[Any, Any]:
 
 
 def _replies(conn: Connection, stops: Sequence[_Stop], now: datetime, settings: Settings) -> list[Reply]:
-    tags = find_tags(conn, (s.id_tag for s in stops if s.id_tag is not None), starting=False)
+    tags = find_tags(conn, (s.said.id_tag for s in stops if s.said.id_tag is not None), starting=False)
     replies = []
     for s in stops:
-        payload: dict[str, Any] = {}
-        if s.id_tag is not None:
+        verdict = None
+        if s.said.id_tag is not None:
             verdict = authorisation.judge(
-                tags.get(s.id_tag), now, at=s.message.charger_id, unknown=unknown_tag_status(settings)
+                tags.get(s.said.id_tag), now, at=s.message.charger_id, unknown=unknown_tag_status(settings)
             )
-            payload["idTagInfo"] = verdict.info(timestamps.format)
-        if s.message.flat and s.session is not None:
-            payload["transactionId"] = s.session.id
-        facts = (SessionEnded(s.message.identity, s.session.id),) if s.ends else ()
-        replies.append(Reply(payload, facts=facts))
+        outcome = Ended(verdict, s.session.id if s.session is not None else None)
+        happened = (SessionEnded(s.message.identity, s.session.id),) if s.ends else ()
+        replies.append(Reply(outcome, happened=happened))
     return replies

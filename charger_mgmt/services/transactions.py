@@ -1,4 +1,4 @@
-"""What an operator does to a session without the charger: for flat chargers, and to close lost ones."""
+"""What an operator does to a session without the charger: for one that takes no calls, and to close lost ones."""
 
 from __future__ import annotations
 
@@ -7,8 +7,10 @@ from typing import Any
 
 from sqlalchemy import Connection, select
 
+from ..domain import dialect
 from ..domain import status as status_rules
 from ..domain import transactions as rules
+from ..domain.dialect import Dialect
 from ..domain.keys import key
 from ..errors import ChargerBusy
 from ..store import bulk, transactions
@@ -29,7 +31,7 @@ def start_by_operator(
     id_tag_status: str,
     now: datetime,
 ) -> int:
-    """Record the start of a flat charger's session; returns its transactionId.
+    """Record the start of a session at a charger that takes no calls; returns its transactionId.
 
     `charger` has `id` and `status`. The same sessionId again is the same session. Raises ChargerBusy
     when the charger is Unavailable or Faulted, or already has a session on that connector.
@@ -65,7 +67,7 @@ def start_by_operator(
 
 
 def end_by_operator(conn: Connection, transaction_id: int, *, now: datetime) -> None:
-    """Complete a flat charger's session: for it the operator's word is enough."""
+    """Complete a session at a charger that takes no calls: for it the operator's word is enough."""
     row = _open(conn, transaction_id)
     if row is None:
         return
@@ -92,22 +94,27 @@ def interrupt_by_operator(
     conn: Connection,
     transaction_id: int,
     *,
-    flat: bool,
+    spoken: Dialect,
     now: datetime,
     requested_by: str,
     reason: str | None = None,
 ) -> None:
-    """Close a session whose charger never reported its end: it is Interrupted, not Completed."""
+    """Close a session whose charger never reported its end: it is Interrupted, not Completed.
+
+    `spoken`: the dialect that the charger speaks.
+    """
     row = _open(conn, transaction_id)
     if row is None:
         return
     closed = interrupted(row, {rules.CLOSED_BY_OPERATOR}, now)
     closed |= {"close_reason": reason, "closed_by": requested_by}
     bulk.update(conn, Transaction.__table__, [closed])
-    if flat:
+    if not spoken.reports_status:
         flat_status.show(conn, [Outlet(row.charger_id, row.connector_id, now)], spoken=False)
 
 
+#: Dialects in which sessions have samples.
+_METERED = [each.name for each in dialect.BY_NAME.values() if each.reports_meters]
 #: A session that has shown no sign for so long is worth a look.
 NO_SIGN_AFTER = timedelta(minutes=15)
 
@@ -116,7 +123,7 @@ def flag_without_sign(conn: Connection, now: datetime) -> int:
     """Flag the sessions that are open without a sample while their connector does not charge. Returns how many.
 
     Their charger may have lost them with the answer to their start. A sample or a charging connector takes
-    the flag away; an operator may close them. Flat chargers send no samples and are left out.
+    the flag away; an operator may close them. Chargers that send no samples are left out.
     """
     t, c, k = Transaction.__table__.c, Connector.__table__.c, Charger.__table__.c
     sampled = select(MeterValue.id).where(MeterValue.transaction_id == t.id).exists()
@@ -138,7 +145,7 @@ def flag_without_sign(conn: Connection, now: datetime) -> int:
             t.start_received_at < now - NO_SIGN_AFTER,
             t.meter_last_at.is_(None),
             t.flags.not_like(f"%{rules.NO_SIGN}%"),
-            k.dialect != "flat",
+            k.dialect.in_(_METERED),
             ~sampled,
             ~charging,
         )

@@ -9,8 +9,8 @@ from typing import Any, Final
 
 import msgspec
 
-from ..ocpp import frames
-from ..ocpp.frames import Call, CallError, CallResult
+from ..ocppj import frames
+from ..ocppj.frames import Call, CallError, CallResult
 from .configuration import ConfigurationKeys
 from .ledger import ChargingSession, Ledger, Message
 from .remote import CentralSystemCalls

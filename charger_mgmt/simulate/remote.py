@@ -6,7 +6,7 @@ from collections.abc import Callable
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from ..ocpp.frames import Call, CallError, CallResult
+from ..ocppj.frames import Call, CallError, CallResult
 from .transport import ChargerSideError
 
 if TYPE_CHECKING:

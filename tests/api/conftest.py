@@ -18,11 +18,14 @@ from werkzeug.test import TestResponse
 
 import config
 from charger_mgmt import clock
+from charger_mgmt.domain import dialect
+from charger_mgmt.domain.facts import Comes
 from charger_mgmt.extensions import db
 from charger_mgmt.live.session import Session
-from charger_mgmt.ocpp import frames
-from charger_mgmt.services.inbound import ChargerMessage
+from charger_mgmt.ocppj import frames
+from charger_mgmt.services.inbound import CONNECT, ChargerMessage
 from charger_mgmt.store.models import Base
+from tests.support.messages import gone, message, spoken
 
 DOCUMENT = json.loads((config.ROOT / "docs" / "openapi.json").read_text())
 
@@ -145,10 +148,11 @@ class Charger:
         self.asked: list[tuple[str, dict[str, Any]]] = []
         self.answers: dict[str, Any] = {}
         self.unanswered: list[str] = []
-        connect = {"dialect": "flat" if flat else "ocpp1.6", "process_id": self.central.process_id}
-        self.id = 0
-        reply = self.says("Connect", connect)
-        self.id, self.generation = reply["charger_id"], reply["generation"]
+        speaks = dialect.FLAT if flat else dialect.OCPP16
+        comes = Comes(speaks.name, self.central.process_id)
+        connect = ChargerMessage(CONNECT, 0, identity, comes, clock.now(), dialect=speaks)
+        opened = self.central.committer.submit(connect).outcome
+        self.id, self.generation = opened.charger_id, opened.generation
         self.session: Session | None = None
 
     def plugged_in(self) -> Charger:
@@ -163,6 +167,9 @@ class Charger:
         )
         self.central.registry.add(self.session)
         return self
+
+    def disconnects(self, reason: str = "test") -> None:
+        self.central.committer.submit(gone(self.id, self.identity, self.generation, reason))
 
     def boots(self) -> dict[str, Any]:
         return self.says(
@@ -186,17 +193,8 @@ class Charger:
         )
 
     def says(self, action: str, payload: dict[str, Any]) -> dict[str, Any]:
-        message = ChargerMessage(
-            action=action,
-            charger_id=self.id,
-            identity=self.identity,
-            payload=payload,
-            raw=json.dumps(payload),
-            message_id=None,
-            received_at=clock.now(),
-            flat=self.flat,
-        )
-        return self.central.committer.submit(message).payload
+        said = message(self.id, self.identity, action, payload, is_flat=self.flat)
+        return spoken(self.central.committer.submit(said))
 
     def answers_late(self, payload: dict[str, Any]) -> None:
         """The answer to the oldest call that it kept silent on."""

@@ -79,7 +79,7 @@ def test_lists_are_filtered(api: Api, charger: Plug) -> None:
     charger("CP2").reports(1, "Available")
     ready = charger("CP3")
     ready.reports(1, "Available")
-    ready.says("Disconnect", {"generation": ready.generation, "reason": "test"})
+    ready.disconnects()
     api.patch("/api/chargers/CP2", {"city": "Ulm"})
 
     def found(query: str) -> list[str]:

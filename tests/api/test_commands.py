@@ -12,7 +12,7 @@ from flask import Flask
 
 from charger_mgmt import clock
 from charger_mgmt.errors import ChargerOffline, NotFound
-from charger_mgmt.ocpp import frames
+from charger_mgmt.ocppj import frames
 from charger_mgmt.services import charger_passwords, commands
 from charger_mgmt.store.models import Charger as ChargerRow
 from charger_mgmt.store.models import Command

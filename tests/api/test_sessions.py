@@ -9,7 +9,7 @@ import gevent
 import pytest
 from flask import Flask
 
-from charger_mgmt.ocpp import frames
+from charger_mgmt.ocppj import frames
 from charger_mgmt.store.models import Command, Tag, Transaction
 
 from .conftest import Api, Charger

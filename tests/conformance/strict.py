@@ -6,8 +6,8 @@ import json
 import re
 from typing import Any
 
-from charger_mgmt.ocpp.frames import CallError, CallResult
-from charger_mgmt.ocpp.schemas import check_request, response_errors
+from charger_mgmt.dialects.ocpp16.form import check_request, response_errors
+from charger_mgmt.ocppj.frames import CallError, CallResult
 from charger_mgmt.simulate.charger import FakeCharger
 from charger_mgmt.simulate.ledger import Message
 

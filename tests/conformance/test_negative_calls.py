@@ -7,7 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from charger_mgmt.ocpp.frames import CallResult
+from charger_mgmt.ocppj.frames import CallResult
 from tests.support.processes import wait_until
 
 SERVER_ENVIRON = {"AUTOMATIC_CALLS": "off", "FOLLOW_UP_DELAY": "0", "CALL_TIMEOUT": "1.5"}

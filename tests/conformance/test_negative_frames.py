@@ -6,7 +6,7 @@ from datetime import datetime
 
 import pytest
 
-from charger_mgmt.ocpp.frames import CallError, CallResult
+from charger_mgmt.ocppj.frames import CallError, CallResult
 from tests.support.processes import wait_until
 
 SERVER_ENVIRON = {"AUTOMATIC_CALLS": "off", "FOLLOW_UP_DELAY": "0"}

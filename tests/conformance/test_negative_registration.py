@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from charger_mgmt.ocpp.frames import CallError
+from charger_mgmt.ocppj.frames import CallError
 from charger_mgmt.simulate.transport import HandshakeRefused
 from tests.support.processes import wait_until
 

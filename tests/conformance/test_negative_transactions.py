@@ -7,7 +7,7 @@ from datetime import timedelta
 
 import pytest
 
-from charger_mgmt.ocpp.frames import CallResult
+from charger_mgmt.ocppj.frames import CallResult
 from charger_mgmt.simulate.transport import stamp
 
 SERVER_ENVIRON = {"AUTOMATIC_CALLS": "off", "FOLLOW_UP_DELAY": "0", "UNKNOWN_TAGS": "invalid"}

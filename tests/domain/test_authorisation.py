@@ -4,8 +4,8 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
+from charger_mgmt.dialects.ocpp16.answers import id_tag_info
 from charger_mgmt.domain.authorisation import TagRecord, candidate_keys, judge
-from charger_mgmt.ocpp import timestamps
 
 NOW = datetime(2026, 11, 22, 12, tzinfo=UTC)
 
@@ -58,7 +58,7 @@ def test_a_one_use_tag_is_good_at_its_own_charger_only():
 
 def test_the_answer_carries_the_group_and_the_expiry():
     tag = TagRecord("CARD-9", "Accepted", expiry_date=NOW + timedelta(days=1), parent_id_tag="FLEET")
-    assert judge(tag, NOW, at=1, unknown="Invalid").info(timestamps.format) == {
+    assert id_tag_info(judge(tag, NOW, at=1, unknown="Invalid")) == {
         "status": "Accepted",
         "expiryDate": "2026-11-23T12:00:00Z",
         "parentIdTag": "FLEET",

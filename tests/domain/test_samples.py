@@ -4,14 +4,14 @@ from datetime import UTC, datetime
 
 import pytest
 
-from charger_mgmt.domain import samples
+from charger_mgmt.dialects.ocpp16 import facts
 
 NOW = datetime(2026, 11, 22, 12, tzinfo=UTC)
 
 
 def read_one(**sampled):
     group = {"timestamp": "2026-11-22T12:00:00Z", "sampledValue": [sampled]}
-    (sample,) = samples.read([group])
+    (sample,) = facts.samples([group])
     return sample
 
 
@@ -86,7 +86,7 @@ def test_a_sample_that_differs_anywhere_is_another(other):
 
 def test_with_a_clock_that_restarts_the_session_tells_equal_samples_apart():
     group = {"timestamp": "1970-01-01T00:01:00Z", "sampledValue": [{"value": "230", "measurand": "Voltage"}]}
-    (sample,) = samples.read([group])
+    (sample,) = facts.samples([group])
     assert key_of(sample, believed=False, session=7) != key_of(sample, believed=False, session=8)
 
 

@@ -12,9 +12,9 @@ import pytest
 from hypothesis import HealthCheck, given, seed, settings
 from hypothesis import strategies as st
 
-from charger_mgmt.ocpp.actions import FROM_CENTRAL_SYSTEM, FROM_CHARGER
-from charger_mgmt.ocpp.published import document
+from charger_mgmt.dialects.ocpp16.published import document
 from tests.support.mariadb import MariaDB
+from tests.support.messages import FROM_CENTRAL_SYSTEM, FROM_CHARGER
 from tests.support.server import GunicornServer
 from tests.wire.raw import BINARY, CLOSE, CONTINUATION, PING, PONG, TEXT, RawCharger, booted, frame
 

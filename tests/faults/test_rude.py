@@ -13,8 +13,8 @@ from pathlib import Path
 
 import pytest
 
-from charger_mgmt.ocpp.actions import FROM_CHARGER
 from tests.support.mariadb import MariaDB
+from tests.support.messages import FROM_CHARGER
 from tests.support.server import GunicornServer
 from tests.wire.raw import BINARY, CLOSE, CONTINUATION, PING, TEXT, RawCharger, booted, frame
 

@@ -4,9 +4,9 @@ from decimal import Decimal
 
 import pytest
 
-from charger_mgmt.ocpp import errors
-from charger_mgmt.ocpp.actions import FROM_CENTRAL_SYSTEM, FROM_CHARGER, NEVER_REFUSED
-from charger_mgmt.ocpp.schemas import check
+from charger_mgmt.dialects.ocpp16.table import check
+from charger_mgmt.ocppj import errors
+from tests.support.messages import FROM_CENTRAL_SYSTEM, FROM_CHARGER, NEVER_REFUSED
 
 BOOT = {"chargePointVendor": "ChargerCo", "chargePointModel": "EVChargerX"}
 STATUS = {"connectorId": 1, "errorCode": "NoError", "status": "Available"}

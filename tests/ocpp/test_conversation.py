@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from charger_mgmt.ocpp.conversation import (
+from charger_mgmt.ocppj.conversation import (
     COPY_SECONDS,
     REMEMBERED,
     CallExpired,

@@ -1,21 +1,40 @@
 """The flat dialect: the user's own messages and answers, and what is refused."""
 
 import json
+from datetime import UTC, datetime
 from decimal import Decimal
 
+import msgspec
 import pytest
 
-from charger_mgmt.ocpp import flat
-from charger_mgmt.ocpp.flat import FlatError, FlatMessage
-from charger_mgmt.ocpp.frames import Ignored
+from charger_mgmt.dialects import flat
+from charger_mgmt.dialects.flat import FlatError, FlatMessage
+from charger_mgmt.domain import outcomes
+from charger_mgmt.domain.authorisation import Verdict
+from charger_mgmt.ocppj.frames import Ignored
 
 NOON = "2025-03-30T12:00:00Z"
+AT_NOON = datetime(2025, 3, 30, 12, tzinfo=UTC)
 
 
 def read(message_type, **fields):
     message = flat.decode(json.dumps({"messageType": message_type, "chargerId": 1} | fields))
     assert isinstance(message, FlatMessage), message
     return message
+
+
+def told(message):
+    """What the message says, without what it does not say."""
+    fields = msgspec.structs.asdict(message.said.payload.fact)
+    return {name: value for name, value in fields.items() if name != "said" and value not in (None, ())}
+
+
+def answered(message, outcome):
+    return message.said.row.answer(message.said.payload, outcome)
+
+
+def begun(status="Accepted"):
+    return outcomes.Begun(101, Verdict(status))
 
 
 def refused(text):
@@ -26,40 +45,33 @@ def refused(text):
 
 def test_the_boot_of_the_contract():
     message = read("BootNotification", model="EVChargerX", vendor="ChargerCo")
-    assert (message.identity, message.payload) == (
-        "1",
-        {"chargePointVendor": "ChargerCo", "chargePointModel": "EVChargerX"},
-    )
-    answer = {"status": "Accepted", "currentTime": NOON, "interval": 300}
-    assert flat.encode(flat.reply(message, answer)) == (
+    assert (message.identity, told(message)) == ("1", {"vendor": "ChargerCo", "model": "EVChargerX"})
+    assert flat.encode(answered(message, outcomes.Booted("Accepted", AT_NOON, 300))) == (
         '{"status":"Accepted","currentTime":"2025-03-30T12:00:00Z","interval":300}'
     )
 
 
 def test_the_heartbeat_of_the_contract():
     message = read("Heartbeat")
-    assert message.payload == {}
-    assert flat.reply(message, {"currentTime": NOON}) == {"currentTime": NOON}
+    assert told(message) == {}
+    assert answered(message, outcomes.Alive(AT_NOON)) == {"currentTime": NOON}
 
 
 def test_the_start_of_the_contract():
     message = read("StartTransaction", transactionId="TXN-456", timestamp=NOON)
-    assert message.payload == {"connectorId": 1, "timestamp": NOON, "sessionId": "TXN-456"}
-    assert message.transaction_id == "TXN-456"
-    answer = {"transactionId": 101, "idTagInfo": {"status": "Accepted"}}
-    assert flat.reply(message, answer) == {"transactionId": "TXN-456", "status": "Accepted"}
+    assert told(message) == {"connector_id": 1, "at": AT_NOON, "at_text": NOON, "name": "TXN-456"}
+    assert answered(message, begun()) == {"transactionId": "TXN-456", "status": "Accepted"}
 
 
 def test_a_start_with_a_bad_tag_is_told_so():
     message = read("StartTransaction", transactionId="T", timestamp=NOON, idTag="CARD-9")
-    answer = {"transactionId": 101, "idTagInfo": {"status": "Blocked"}}
-    assert flat.reply(message, answer) == {"transactionId": "T", "status": "Blocked"}
+    assert answered(message, begun("Blocked")) == {"transactionId": "T", "status": "Blocked"}
 
 
 def test_a_stop_is_in_the_same_style():
     message = read("StopTransaction", transactionId="TXN-456", timestamp=NOON)
-    assert message.payload == {"timestamp": NOON, "sessionId": "TXN-456"}
-    assert flat.reply(message, {}) == {"transactionId": "TXN-456", "status": "Accepted"}
+    assert told(message) == {"at": AT_NOON, "name": "TXN-456", "reason": "Local"}
+    assert answered(message, outcomes.Ended()) == {"transactionId": "TXN-456", "status": "Accepted"}
 
 
 @pytest.mark.parametrize(
@@ -67,14 +79,13 @@ def test_a_stop_is_in_the_same_style():
 )
 def test_a_status_is_in_the_same_style(status):
     message = read("StatusNotification", status=status)
-    assert message.payload["status"] == status
-    assert message.payload["connectorId"] == 1
-    assert flat.reply(message, {}) == {"status": "Accepted"}
+    assert (told(message)["status"], told(message)["connector_id"]) == (status, 1)
+    assert answered(message, outcomes.KEPT) == {"status": "Accepted"}
 
 
 @pytest.mark.parametrize(("status", "error_code"), [("Available", "NoError"), ("Faulted", "OtherError")])
 def test_a_status_has_an_error_code_by_default(status, error_code):
-    assert read("StatusNotification", status=status).payload["errorCode"] == error_code
+    assert told(read("StatusNotification", status=status))["error_code"] == error_code
 
 
 def test_a_status_may_say_more():
@@ -86,22 +97,22 @@ def test_a_status_may_say_more():
         info=" hot ",
         timestamp=NOON,
     )
-    assert message.payload == {
-        "connectorId": 2,
-        "errorCode": "GroundFailure",
+    assert told(message) == {
+        "connector_id": 2,
+        "error_code": "GroundFailure",
         "status": "Faulted",
         "info": "hot",
-        "timestamp": NOON,
+        "at": AT_NOON,
     }
 
 
 def test_a_boot_may_say_more():
     message = read("BootNotification", model="", vendor=None, firmwareVersion="1.2", serialNumber="S")
-    assert message.payload == {
-        "chargePointVendor": "",
-        "chargePointModel": "",
-        "firmwareVersion": "1.2",
-        "chargePointSerialNumber": "S",
+    assert told(message) == {
+        "vendor": "",
+        "model": "",
+        "firmware_version": "1.2",
+        "charge_point_serial_number": "S",
     }
 
 
@@ -112,20 +123,21 @@ def test_a_session_may_say_more():
     )
     message = flat.decode(text)
     assert isinstance(message, FlatMessage)
-    assert (message.identity, message.transaction_id) == ("CP1", "5")
-    assert message.payload == {
-        "connectorId": 2,
-        "idTag": "CARD-9",
-        "meterStart": Decimal("678901234.123456"),
-        "timestamp": NOON,
-        "sessionId": "5",
+    assert message.identity == "CP1"
+    assert told(message) == {
+        "connector_id": 2,
+        "id_tag": "CARD-9",
+        "meter_wh": Decimal("678901234.123456"),
+        "at": AT_NOON,
+        "at_text": NOON,
+        "name": "5",
     }
-    assert flat.reply(message, {}) == {"transactionId": 5, "status": "Accepted"}
+    assert answered(message, begun()) == {"transactionId": 5, "status": "Accepted"}
 
 
 def test_a_stop_may_say_more():
     message = read("StopTransaction", transactionId="T", meterStop="1500", reason="evdisconnected", idTag="A")
-    assert message.payload == {"meterStop": 1500, "reason": "EVDisconnected", "idTag": "A", "sessionId": "T"}
+    assert told(message) == {"meter_wh": 1500, "reason": "EVDisconnected", "id_tag": "A", "name": "T"}
 
 
 @pytest.mark.parametrize(
@@ -141,14 +153,13 @@ def test_a_stop_may_say_more():
 )
 def test_a_start_is_not_refused_for_its_form(fields):
     message = read("StartTransaction", transactionId="T", **fields)
-    assert message.payload["sessionId"] == "T"
-    assert message.payload["connectorId"] == 1
-    assert message.oddities
+    assert (told(message)["name"], told(message)["connector_id"]) == ("T", 1)
+    assert message.said.oddities
 
 
 def test_a_stop_needs_nothing_but_its_transaction():
     message = read("StopTransaction", transactionId="T")
-    assert (message.payload, message.oddities) == ({"sessionId": "T"}, ())
+    assert (told(message), message.said.oddities) == ({"name": "T", "reason": "Local"}, ())
 
 
 @pytest.mark.parametrize(
@@ -254,25 +265,25 @@ def test_an_error_of_the_gateway_has_the_same_shape():
         (
             "BootNotification",
             {"model": "x" * 300, "vendor": 5},
-            {"chargePointModel": "x" * 255, "chargePointVendor": "5"},
+            {"model": "x" * 255, "vendor": "5"},
             ("number-as-text", "overlong-text"),
         ),
         (
             "BootNotification",
             {"model": "M"},
-            {"chargePointModel": "M", "chargePointVendor": ""},
+            {"model": "M", "vendor": ""},
             ("empty-text", "missing-field"),
         ),
         (
             "StatusNotification",
             {"status": "faulted", "errorCode": "E", "connectorId": "2"},
-            {"connectorId": 2, "errorCode": "OtherError", "status": "Faulted", "reportedErrorCode": "E"},
+            {"connector_id": 2, "error_code": "OtherError", "status": "Faulted", "reported_error_code": "E"},
             ("respelled", "text-as-number", "unknown-error-code"),
         ),
         (
             "StatusNotification",
             {"status": "Occupied"},
-            {"connectorId": 1, "errorCode": "NoError", "status": "Preparing"},
+            {"connector_id": 1, "error_code": "NoError", "status": "Preparing"},
             ("status-of-1.5",),
         ),
     ],
@@ -280,4 +291,4 @@ def test_an_error_of_the_gateway_has_the_same_shape():
 def test_what_the_meaning_survives_is_taken_here_too(name, fields, read, oddities):
     message = flat.decode(json.dumps({"messageType": name, "chargerId": 1} | fields))
     assert isinstance(message, FlatMessage)
-    assert (message.payload, message.oddities) == (read, oddities)
+    assert (told(message), message.said.oddities) == (read, oddities)

@@ -5,8 +5,8 @@ from decimal import Decimal
 
 import pytest
 
-from charger_mgmt.ocpp import frames
-from charger_mgmt.ocpp.frames import Call, CallError, CallResult, Ignored, Malformed
+from charger_mgmt.ocppj import frames
+from charger_mgmt.ocppj.frames import Call, CallError, CallResult, Ignored, Malformed
 
 
 def test_a_call_is_read():

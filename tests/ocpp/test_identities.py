@@ -2,7 +2,7 @@
 
 import pytest
 
-from charger_mgmt.ocpp import identities
+from charger_mgmt.domain import identities
 
 
 @pytest.mark.parametrize(

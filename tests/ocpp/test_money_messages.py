@@ -4,8 +4,8 @@ from decimal import Decimal
 
 import pytest
 
-from charger_mgmt.ocpp import frames
-from charger_mgmt.ocpp.schemas import check
+from charger_mgmt.dialects.ocpp16.table import check
+from charger_mgmt.ocppj import frames
 
 from .test_check import METER, SAMPLE, START, STOP
 

@@ -7,12 +7,14 @@ from decimal import Decimal
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from charger_mgmt.ocpp import flat, frames, timestamps
-from charger_mgmt.ocpp.actions import FROM_CENTRAL_SYSTEM, FROM_CHARGER
-from charger_mgmt.ocpp.conversation import CallReceived, Conversation, Reply
-from charger_mgmt.ocpp.errors import ALL
-from charger_mgmt.ocpp.readings import LARGEST_CONNECTOR, LARGEST_METER
-from charger_mgmt.ocpp.schemas import Checked, check, check_request, check_response
+from charger_mgmt.dialects import Checked, flat, timestamps
+from charger_mgmt.dialects.ocpp16.form import check_request, check_response
+from charger_mgmt.dialects.ocpp16.readings import LARGEST_CONNECTOR, LARGEST_METER
+from charger_mgmt.dialects.ocpp16.table import check
+from charger_mgmt.ocppj import frames
+from charger_mgmt.ocppj.conversation import CallReceived, Conversation, Reply
+from charger_mgmt.ocppj.errors import ALL
+from tests.support.messages import FROM_CENTRAL_SYSTEM, FROM_CHARGER
 
 bounded = settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 

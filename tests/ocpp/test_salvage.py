@@ -4,8 +4,8 @@ from decimal import Decimal
 
 import pytest
 
-from charger_mgmt.ocpp.conversation import Conversation, Reply
-from charger_mgmt.ocpp.salvage import salvage, saved_call
+from charger_mgmt.dialects.ocpp16.salvage import salvage, saved_call
+from charger_mgmt.ocppj.conversation import Conversation, Reply
 
 
 def saved(text):

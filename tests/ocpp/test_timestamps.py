@@ -4,7 +4,7 @@ from datetime import UTC, datetime, timedelta, timezone
 
 import pytest
 
-from charger_mgmt.ocpp import timestamps
+from charger_mgmt.dialects import timestamps
 
 NOON = datetime(2025, 3, 30, 12, 0, 0, tzinfo=UTC)
 

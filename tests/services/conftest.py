@@ -2,21 +2,23 @@
 
 from __future__ import annotations
 
-import itertools
-import json
 from collections.abc import Iterator
 from datetime import datetime, timedelta
-from typing import Any
+from typing import Any, NamedTuple
 
 import pytest
 from sqlalchemy import select
 
 import config
 from charger_mgmt import clock
+from charger_mgmt.domain import dialect
+from charger_mgmt.domain.facts import Comes
+from charger_mgmt.domain.outcomes import Opened
 from charger_mgmt.services.committer import Committer
-from charger_mgmt.services.inbound import ChargerMessage, Reply
+from charger_mgmt.services.inbound import CONNECT, ChargerMessage, FollowUp
 from charger_mgmt.store import bulk, engine
 from charger_mgmt.store.models import Base, Tag
+from tests.support.messages import gone, message, spoken
 
 
 class Central:
@@ -53,13 +55,19 @@ class Central:
 
     def together(self, *messages: ChargerMessage) -> list[dict[str, Any]]:
         """The messages in one batch; their answers."""
-        return [reply.payload for reply in self.committer.submit_together(messages)]
+        return [spoken(reply) for reply in self.committer.submit_together(messages)]
+
+
+class Answered(NamedTuple):
+    """What a message was answered, in OCPP's words, and what is due after it."""
+
+    payload: dict[str, Any]
+    follow_ups: tuple[FollowUp, ...]
+    outcome: Any
 
 
 class Charger:
     """One charger's messages, with defaults."""
-
-    _ids = itertools.count(1)
 
     def __init__(self, central: Central, identity: str, flat: bool) -> None:
         self.central = central
@@ -70,26 +78,25 @@ class Charger:
 
     def says(self, action: str, payload: dict[str, Any], **changes: Any) -> ChargerMessage:
         """The message, not yet sent."""
+        return message(self.id, self.identity, action, payload, is_flat=self.flat, **changes)
+
+    def sends(self, action: str, payload: dict[str, Any], **changes: Any) -> Answered:
+        reply = self.central.committer.submit(self.says(action, payload, **changes))
+        return Answered(spoken(reply), reply.follow_ups, reply.outcome)
+
+    def comes(self) -> ChargerMessage[Comes]:
+        speaks = dialect.FLAT if self.flat else dialect.OCPP16
         return ChargerMessage(
-            action=action,
-            charger_id=self.id,
-            identity=self.identity,
-            payload=payload,
-            raw=json.dumps(payload, default=str),
-            message_id=f"m{next(self._ids)}",
-            received_at=changes.pop("received_at", clock.now()),
-            flat=self.flat,
-            **changes,
+            CONNECT, 0, self.identity, Comes(speaks.name, "here"), clock.now(), dialect=speaks
         )
 
-    def sends(self, action: str, payload: dict[str, Any], **changes: Any) -> Reply:
-        return self.central.committer.submit(self.says(action, payload, **changes))
+    def connects(self) -> Opened:
+        opened = self.central.committer.submit(self.comes()).outcome
+        self.id, self.generation = opened.charger_id, opened.generation
+        return opened
 
-    def connects(self) -> dict[str, Any]:
-        dialect = "flat" if self.flat else "ocpp1.6"
-        reply = self.sends("Connect", {"dialect": dialect, "process_id": "here"}).payload
-        self.id, self.generation = reply["charger_id"], reply["generation"]
-        return reply
+    def disconnects(self, generation: int, reason: str = "gone") -> None:
+        self.central.committer.submit(gone(self.id, self.identity, generation, reason))
 
     def boots(self, **fields: Any) -> dict[str, Any]:
         payload = {"chargePointVendor": "ChargerCo", "chargePointModel": "EVChargerX"} | fields
@@ -104,7 +111,7 @@ class Charger:
         return self.says("StartTransaction", {k: v for k, v in payload.items() if v is not None})
 
     def starts(self, at: datetime | str | None = None, **fields: Any) -> dict[str, Any]:
-        return self.central.committer.submit(self.start(at, **fields)).payload
+        return spoken(self.central.committer.submit(self.start(at, **fields)))
 
     def stop(
         self, transaction: int | None, at: datetime | str | None = None, **fields: Any
@@ -115,7 +122,7 @@ class Charger:
     def stops(
         self, transaction: int | None, at: datetime | str | None = None, **fields: Any
     ) -> dict[str, Any]:
-        return self.central.committer.submit(self.stop(transaction, at, **fields)).payload
+        return spoken(self.central.committer.submit(self.stop(transaction, at, **fields)))
 
     def meters(
         self, transaction: int | None, *values: Any, at: datetime | str | None = None, **fields: Any

@@ -3,7 +3,7 @@
 import pytest
 
 from charger_mgmt import clock
-from charger_mgmt.ocpp import timestamps
+from charger_mgmt.dialects import timestamps
 from charger_mgmt.services import connections, transactions
 from charger_mgmt.store.models import Charger, ChargerEvent, Connector, Transaction
 
@@ -79,18 +79,17 @@ def test_each_connection_gets_a_higher_generation(central):
 
 def test_two_connections_in_one_batch_get_two_generations(central):
     charger = central.charger()
-    payload = {"dialect": "ocpp1.6", "process_id": "here"}
-    answers = central.together(charger.says("Connect", payload), charger.says("Connect", payload))
-    assert [answer["generation"] for answer in answers] == [2, 3]
+    replies = central.committer.submit_together([charger.comes(), charger.comes()])
+    assert [reply.outcome.generation for reply in replies] == [2, 3]
 
 
 def test_x_31_the_late_close_of_an_old_socket_does_not_disconnect_the_new_one(central):
     charger = central.charger()
     old = charger.generation
     charger.connects()
-    charger.sends("Disconnect", {"generation": old, "reason": "half-open"})
+    charger.disconnects(old, "half-open")
     assert central.row(Charger).connected
-    charger.sends("Disconnect", {"generation": charger.generation, "reason": "gone"})
+    charger.disconnects(charger.generation)
     row = central.row(Charger)
     assert not row.connected
     assert row.disconnected_at is not None
@@ -177,7 +176,7 @@ def test_a_flat_session_is_one_however_often_it_is_sent(central):
         ]
         == first
     )
-    assert charger.sends("StopTransaction", {"sessionId": "TXN-456"}).payload["transactionId"] == first
+    assert charger.sends("StopTransaction", {"sessionId": "TXN-456"}).outcome.transaction_id == first
     assert charger.sends("StartTransaction", payload).payload["transactionId"] == first
 
 
@@ -190,7 +189,7 @@ def test_a_flat_charger_that_counts_from_the_start_again_begins_another_session(
         stop = {"sessionId": "TXN-1", "timestamp": ended}
         return (
             charger.sends("StartTransaction", start).payload["transactionId"],
-            charger.sends("StopTransaction", stop).payload["transactionId"],
+            charger.sends("StopTransaction", stop).outcome.transaction_id,
         )
 
     morning, evening = (text(ago(hours=9)), text(ago(hours=8))), (text(ago(hours=2)), text(ago(hours=1)))

@@ -14,6 +14,7 @@ from charger_mgmt.services.committer import ProcessingFailed
 from charger_mgmt.store.faults import Fault, classify
 from charger_mgmt.store.models import Inbox, Transaction
 from tests.conftest import migrate
+from tests.support.messages import spoken
 from tests.support.processes import wait_until
 
 from .conftest import Central, ago
@@ -58,7 +59,7 @@ def test_a_poisonous_message_harms_no_neighbour(running):
     chargers = [running.charger(f"CP{n}") for n in range(20)]
     poison = chargers[0].says("StartTransaction", {"connectorId": 1, "idTag": "A", "meterStart": object()})
     answers = all_of(
-        [lambda: running.committer.submit(poison).payload, *(charger.starts for charger in chargers[1:])]
+        [lambda: spoken(running.committer.submit(poison)), *(charger.starts for charger in chargers[1:])]
     )
     assert len({answer["transactionId"] for answer in answers}) == 20
     assert running.row(Inbox).transaction_id == answers[0]["transactionId"]
@@ -76,7 +77,7 @@ def test_whoever_fails_on_his_answer_harms_no_neighbour(running):
     for number, charger in enumerate(chargers):
         running.committer.begin(charger.start(ago(hours=1)), told.append if number % 2 else fails)
     wait_until(lambda: gevent.sleep(0.05) or len(told) == 20, seconds=20, what="all are told")
-    assert len({ticket.take().payload["transactionId"] for ticket in told}) == 20
+    assert len({ticket.take().outcome.transaction_id for ticket in told}) == 20
     assert chargers[0].starts(ago(minutes=1))["transactionId"]  # the committers live
 
 
@@ -136,7 +137,7 @@ def test_while_the_database_is_dead_nobody_is_answered_and_afterwards_everybody(
     returned = []
     running.committer.on_return.append(lambda: returned.append(True))
     wait_until(lambda: gevent.sleep(0.05) or running.committer.available, seconds=20, what="it is back")
-    answer = running.committer.submit(start).payload
+    answer = spoken(running.committer.submit(start))
     assert answer["transactionId"] == running.row(Transaction).id
     assert returned == [True]
 
@@ -152,7 +153,7 @@ def test_a_database_that_hangs_counts_as_away_and_nothing_is_stored_twice(runnin
     finally:
         running.server.resume()
     wait_until(lambda: gevent.sleep(0.05) or running.committer.available, seconds=20, what="it is back")
-    answers = {running.committer.submit(start).payload["transactionId"] for _ in range(3)}
+    answers = {spoken(running.committer.submit(start))["transactionId"] for _ in range(3)}
     assert len(answers) == len(running.rows(Transaction)) == 1
 
 
@@ -189,7 +190,7 @@ def test_the_same_session_on_two_sockets_at_once_is_one_session_and_no_poison(fr
     starts = [charger.start(ago(hours=hour)) for hour in range(1, 31)]
     with ThreadPoolExecutor(8) as pool:
         for start in starts:
-            answers = [answer.payload for answer in pool.map(fragile.committer.submit, [start] * 8)]
+            answers = [spoken(answer) for answer in pool.map(fragile.committer.submit, [start] * 8)]
             assert len({answer["transactionId"] for answer in answers}) == 1
     assert fragile.rows(Inbox) == []
     assert len(fragile.rows(Transaction)) == len(starts)

@@ -13,6 +13,7 @@ from charger_mgmt.errors import DatabaseAway
 from charger_mgmt.services.committer import Committer
 from charger_mgmt.services.inbound import Reply
 from charger_mgmt.store.models import Charger, Transaction
+from tests.support.messages import spoken
 from tests.support.processes import wait_until
 
 from .conftest import ago
@@ -65,7 +66,7 @@ def test_whoever_begins_never_waits(hurried):
         hurried.committer.begin(charger.start(ago(hours=hour)), told.append)
     assert told == []  # and no other greenlet has run
     wait_until(lambda: gevent.sleep(0.05) or len(told) == 8, seconds=30, what="all are told")
-    assert len({ticket.take().payload["transactionId"] for ticket in told}) == 8
+    assert len({ticket.take().outcome.transaction_id for ticket in told}) == 8
     assert len(hurried.rows(Transaction)) == 8
 
 
@@ -116,7 +117,7 @@ def test_a_commit_that_takes_too_long_is_told_once_as_away(hurried):
         told[0].take()
     wait_until(lambda: gevent.sleep(0.05) or beside(hurried, Transaction.id), seconds=10, what="it is stored")
     following = charger.start(ago(hours=2))
-    assert hurried.committer.submit(following).payload[
+    assert spoken(hurried.committer.submit(following))[
         "transactionId"
     ]  # the late answer has been given by now
     assert len(hurried.rows(Transaction)) == 2
@@ -138,7 +139,7 @@ def test_a_commit_that_takes_too_long_is_not_answered(hurried):
     start = charger.start(ago(hours=1))
     with pytest.raises(DatabaseAway):
         hurried.committer.submit(start)
-    assert hurried.committer.submit(start).payload["transactionId"] == hurried.row(Transaction).id
+    assert spoken(hurried.committer.submit(start))["transactionId"] == hurried.row(Transaction).id
 
 
 def test_a_connection_that_nobody_waited_for_is_not_shown_as_connected(hurried):

@@ -5,6 +5,7 @@ from datetime import timedelta
 import pytest
 
 from charger_mgmt import clock
+from charger_mgmt.domain.dialect import FLAT
 from charger_mgmt.errors import ChargerBusy
 from charger_mgmt.services import liveness, transactions
 from charger_mgmt.store import watch
@@ -106,7 +107,7 @@ def test_a_session_given_up_by_an_operator_no_longer_shows_as_charging(central, 
     with central.engine.begin() as conn:
         transaction_id = conn.scalar(Transaction.__table__.select())
         transactions.interrupt_by_operator(
-            conn, transaction_id, flat=True, now=clock.now(), requested_by="ops"
+            conn, transaction_id, spoken=FLAT, now=clock.now(), requested_by="ops"
         )
     assert (central.row(Transaction).status, status(central)) == ("Interrupted", "Available")
 

@@ -166,9 +166,7 @@ def test_an_older_start_that_comes_late_does_not_interrupt_the_newer_one(central
 
 def test_nothing_readable_still_gets_an_id(central):
     charger = central.charger()
-    answer = central.committer.submit(
-        charger.says("StartTransaction", {}, oddities=("missing-field",))
-    ).payload
+    answer = charger.sends("StartTransaction", {}, oddities=("missing-field",)).payload
     row = central.row(Transaction)
     assert answer["transactionId"] == row.id
     assert {"form", "clock-implausible", "no-meter-start"} <= set(row.flags.split())

@@ -9,8 +9,9 @@ import gevent
 import pytest
 from flask import Flask
 
+from charger_mgmt.domain import dialect
 from charger_mgmt.gateway import dispatch
-from charger_mgmt.gateway.admission import FLAT, OCPP16, Admitted
+from charger_mgmt.gateway.admission import FLAT, Admitted
 from charger_mgmt.gateway.flat import FlatSession
 from charger_mgmt.gateway.follow_ups import FollowUps
 from charger_mgmt.live.session import Session
@@ -28,12 +29,12 @@ class Charger:
         self.central = app.extensions["central_system"]
         self.gateway = app.extensions["gateway"]
         self.socket = PipeSocket()
-        opened = self.gateway.connections.opened(identity, OCPP16, "192.0.2.1")
+        opened = self.gateway.connections.opened(identity, dialect.OCPP16, "192.0.2.1")
         self.session = Session(
             identity,
-            charger_id=opened["charger_id"],
-            generation=opened["generation"],
-            registration=opened["registration"],
+            charger_id=opened.charger_id,
+            generation=opened.generation,
+            registration=opened.registration,
             socket=self.socket,
             last_seen=self.central.last_seen,
             handle=lambda session, call: None,
@@ -109,7 +110,7 @@ def test_a_charger_that_reports_no_status_after_its_boot_is_asked_for_it(app: Fl
     charger.calls("BootNotification", BOOT)
     follow_ups = FollowUps(charger.central, status_wait=0.01)
     reader = gevent.spawn(charger.session.serve)
-    follow_ups.schedule(charger.session, "BootNotification", ())
+    follow_ups.schedule(charger.session, "BootNotification", dispatch.Answer(set_up=True))
     until(lambda: charger.socket.sent)
     call = json.loads(charger.socket.sent[0])
     assert call[2:] == ["TriggerMessage", {"requestedMessage": "StatusNotification"}]
@@ -124,12 +125,10 @@ def test_a_charger_that_boots_in_a_loop_is_set_up_once(app: Flask) -> None:
     charger.central.registry.add(charger.session)
     follow_ups = FollowUps(charger.central, status_wait=60)
     for _ in range(5):
-        call_answer = dispatch.answer(
-            charger.central,
-            charger.session,
-            charger.session.conversation.receive(json.dumps([2, "b", "BootNotification", BOOT]), 0.0),
-        )
-        follow_ups.schedule(charger.session, "BootNotification", call_answer.follow_ups)
+        call = charger.session.conversation.receive(json.dumps([2, "b", "BootNotification", BOOT]), 0.0)
+        answer = dispatch.answered(charger.central, charger.session, call)
+        dispatch.text_of(charger.session, call, answer)
+        follow_ups.schedule(charger.session, "BootNotification", answer)
     until(lambda: charger.socket.sent)
     gevent.sleep(0.05)
     assert [json.loads(text)[2] for text in charger.socket.sent] == ["ChangeConfiguration"]
@@ -141,7 +140,9 @@ def test_automatic_calls_can_be_switched_off(app: Flask) -> None:
     charger = Charger(app)
     charger.central.registry.add(charger.session)
     charger.calls("BootNotification", BOOT)
-    FollowUps(charger.central, status_wait=0).schedule(charger.session, "BootNotification", ())
+    FollowUps(charger.central, status_wait=0).schedule(
+        charger.session, "BootNotification", dispatch.Answer(set_up=True)
+    )
     gevent.sleep(0.05)
     assert charger.socket.sent == []
 

@@ -2,10 +2,8 @@
 
     {"messageType": "StartTransaction", "chargerId": 1, "transactionId": "TXN-456", "timestamp": "…"}
 
-`decode` turns such an object into an OCPP-shaped payload, so that both dialects end in the same services.
-The charger's own `transactionId` stands in that payload as `sessionId`. `reply` shapes the answers.
-
-What is wrong is answered with an object:
+`decode` turns such an object into the same facts that OCPP 1.6's table gives; the charger's own `transactionId` is
+the session's name in them. What is wrong is answered with an object:
 
     {"messageType": "…", "error": {"code": "…", "message": "…", "field": "…"}}
 
@@ -17,30 +15,47 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any, Final, TypeAlias
+from typing import Any, Final, Generic, NamedTuple, TypeVar
 
-from . import errors, frames, identities, readings, schemas
-from .readings import Reading
+from ...domain import facts as said
+from ...domain import identities, outcomes
+from ...ocppj import errors, frames
+from .. import Incoming, Said, Taken, timestamps
+from ..ocpp16 import answers, facts, readings, table
+from ..ocpp16.readings import Reading
+
+F = TypeVar("F", bound=said.Fact)
 
 #: The dialect knows one connector unless the charger names another.
 DEFAULT_CONNECTOR: Final = 1
 LONGEST_TRANSACTION_ID: Final = 255
 
 
+class Body(NamedTuple):
+    """What a message says: its fact, what was odd, and the session's name as it came, to be repeated."""
+
+    fact: Any
+    oddities: tuple[str, ...] = ()
+    echo: str | int | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FlatIncoming(Incoming[F], Generic[F]):
+    """A row of this dialect's table: `take` reads the object. Raises _Refused."""
+
+    take: Callable[[dict[str, Any]], Body]
+
+
 @dataclass(frozen=True, slots=True)
 class FlatMessage:
-    """One message. `payload` is shaped like the OCPP message of that name.
+    """One message of one charger."""
 
-    `transaction_id` is the charger's own name of the session as a text; `echo` the same as it came, to be
-    repeated in the answer.
-    """
-
-    message_type: str
     identity: str
-    payload: dict[str, Any]
-    transaction_id: str | None = None
-    echo: str | int | None = None
-    oddities: tuple[str, ...] = ()
+    said: Said
+
+    @property
+    def message_type(self) -> str:
+        return self.said.row.action
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,11 +99,12 @@ def decode(text: str) -> FlatMessage | FlatError | frames.Ignored:
         if not isinstance(named, str):
             raise _Refused(errors.TYPE_CONSTRAINT_VIOLATION, "messageType must be a text", "messageType")
         message_type = named[:64]
-        read = _READERS.get(named)
-        if read is None:
-            known = ", ".join(_READERS)
+        row = INCOMING.get(named)
+        if row is None:
+            known = ", ".join(INCOMING)
             raise _Refused(errors.NOT_IMPLEMENTED, f"messageType must be one of {known}", "messageType")
-        return read(named, _identity(body), body)
+        identity, taken = _identity(body), row.take(body)
+        return FlatMessage(identity, Said(row, taken, text, taken.oddities))
     except _Refused as refused:
         return FlatError(error_body(refused.code, refused.message, refused.field, message_type))
 
@@ -106,37 +122,19 @@ def encode(body: Mapping[str, Any]) -> str:
     return frames.to_text(dict(body))
 
 
-def reply(message: FlatMessage, answer: Mapping[str, Any]) -> dict[str, Any]:
-    """The flat answer to a message; `answer` is what the service gave as the OCPP answer."""
-    return _REPLIES[message.message_type](message, answer)
-
-
-def boot_reply(message: FlatMessage, answer: Mapping[str, Any]) -> dict[str, Any]:
-    """`{"status", "currentTime", "interval"}`; interval in seconds."""
-    return {name: answer[name] for name in ("status", "currentTime", "interval")}
-
-
-def heartbeat_reply(message: FlatMessage, answer: Mapping[str, Any]) -> dict[str, Any]:
-    """`{"currentTime"}`."""
-    return {"currentTime": answer["currentTime"]}
-
-
-def status_reply(message: FlatMessage, answer: Mapping[str, Any]) -> dict[str, Any]:
+def _status_answer(body: Body, outcome: outcomes.Outcome) -> dict[str, Any]:
     """`{"status": "Accepted"}`: a report cannot be refused."""
     return {"status": "Accepted"}
 
 
-def start_reply(message: FlatMessage, answer: Mapping[str, Any]) -> dict[str, Any]:
+def _start_answer(body: Body, outcome: outcomes.Begun) -> dict[str, Any]:
     """`{"transactionId", "status"}`: the charger's own id, and what its tag was judged."""
-    return {
-        "transactionId": message.echo,
-        "status": answer.get("idTagInfo", {}).get("status", "Accepted"),
-    }
+    return {"transactionId": body.echo, "status": outcome.verdict.status}
 
 
-def stop_reply(message: FlatMessage, answer: Mapping[str, Any]) -> dict[str, Any]:
+def _stop_answer(body: Body, outcome: outcomes.Outcome) -> dict[str, Any]:
     """`{"transactionId", "status": "Accepted"}`: a stop cannot be refused."""
-    return {"transactionId": message.echo, "status": "Accepted"}
+    return {"transactionId": body.echo, "status": "Accepted"}
 
 
 def _identity(body: dict) -> str:
@@ -179,31 +177,33 @@ def _transaction_id(body: dict) -> tuple[str, str | int]:
     return text, value
 
 
-def _boot(name: str, identity: str, body: dict) -> FlatMessage:
+def _boot(body: dict[str, Any]) -> Body:
     fields = {
         "vendor": "chargePointVendor",
         "model": "chargePointModel",
         "firmwareVersion": "firmwareVersion",
         "serialNumber": "chargePointSerialNumber",
     }
-    return _checked(name, identity, body, fields, {})
+    payload, oddities = _checked("BootNotification", body, fields, {})
+    return Body(facts.boots(payload), oddities)
 
 
-def _heartbeat(name: str, identity: str, body: dict) -> FlatMessage:
-    return FlatMessage(name, identity, {})
+def _heartbeat(body: dict[str, Any]) -> Body:
+    return Body(said.Lives())
 
 
-def _status(name: str, identity: str, body: dict) -> FlatMessage:
+def _status(body: dict[str, Any]) -> Body:
     fields = {field: field for field in ("connectorId", "errorCode", "status", "info", "timestamp")}
     faulted = str(body.get("status")).strip().lower() == "faulted"
     defaults = {"connectorId": DEFAULT_CONNECTOR, "errorCode": "OtherError" if faulted else "NoError"}
-    return _checked(name, identity, body, fields, defaults)
+    payload, oddities = _checked("StatusNotification", body, fields, defaults)
+    return Body(facts.connector_reports(payload), oddities)
 
 
 def _checked(
-    name: str, identity: str, body: dict, fields: Mapping[str, str], defaults: Mapping[str, Any]
-) -> FlatMessage:
-    """A message that is not about a session, with the tolerances of OCPP-J's. `fields`: ours → OCPP's name."""
+    action: str, body: dict[str, Any], fields: Mapping[str, str], defaults: Mapping[str, Any]
+) -> tuple[dict[str, Any], tuple[str, ...]]:
+    """A payload in OCPP 1.6's words, with its tolerances, and its oddities. `fields`: ours → OCPP's name."""
     payload = dict(defaults)
     for ours, theirs in fields.items():
         value = body.get(ours)
@@ -211,50 +211,83 @@ def _checked(
             value = value.strip()
         if value is not None or (ours in body and theirs not in defaults):
             payload[theirs] = value
-    checked = schemas.check(name, payload)
+    checked = table.check(action, payload)
     if checked.violation is not None:
         named, _, message = checked.violation.description.partition(" ")
         field = next((ours for ours, theirs in fields.items() if theirs == named), named)
         raise _Refused(checked.violation.code, f"{field} {message}", field)
-    return FlatMessage(name, identity, checked.payload, oddities=checked.oddities)
+    return checked.payload, checked.oddities
 
 
-def _start(name: str, identity: str, body: dict) -> FlatMessage:
-    text, echo = _transaction_id(body)
+def _start(body: dict[str, Any]) -> Body:
+    name, echo = _transaction_id(body)
     notes: set[str] = set()
     reading = Reading(body, notes)
     reading.take("connectorId", readings.connector)
     reading.take("idTag", readings.tag)
     reading.take("meterStart", readings.meter)
     reading.take("timestamp", readings.timestamp, required=True)
-    payload = {"connectorId": DEFAULT_CONNECTOR} | reading.result | {"sessionId": text}
-    return FlatMessage(name, identity, payload, text, echo, tuple(sorted(notes)))
+    read = reading.result
+    at_text = read.get("timestamp")
+    fact = said.SessionBegins(
+        connector_id=read.get("connectorId", DEFAULT_CONNECTOR),
+        id_tag=read.get("idTag"),
+        at=timestamps.parse(at_text or ""),
+        at_text=at_text,
+        meter_wh=read.get("meterStart"),
+        name=name,
+    )
+    return Body(fact, tuple(sorted(notes)), echo)
 
 
-def _stop(name: str, identity: str, body: dict) -> FlatMessage:
-    text, echo = _transaction_id(body)
+def _stop(body: dict[str, Any]) -> Body:
+    name, echo = _transaction_id(body)
     notes: set[str] = set()
     reading = Reading(body, notes)
     reading.take("meterStop", readings.meter)
     reading.take("timestamp", readings.timestamp)
     reading.take("idTag", readings.tag)
     reading.take("reason", readings.reason)
-    payload = reading.result | {"sessionId": text}
-    return FlatMessage(name, identity, payload, text, echo, tuple(sorted(notes)))
+    read = reading.result
+    fact = said.SessionEnds(
+        transaction_id=None,
+        name=name,
+        at=timestamps.parse(read.get("timestamp") or ""),
+        meter_wh=read.get("meterStop"),
+        id_tag=read.get("idTag"),
+        reason=read.get("reason") or "Local",
+    )
+    return Body(fact, tuple(sorted(notes)), echo)
 
 
-_Reader: TypeAlias = Callable[[str, str, dict], FlatMessage]
-_READERS: Final[dict[str, _Reader]] = {
-    "BootNotification": _boot,
-    "Heartbeat": _heartbeat,
-    "StatusNotification": _status,
-    "StartTransaction": _start,
-    "StopTransaction": _stop,
-}
-_REPLIES: Final[dict[str, Callable[[FlatMessage, Mapping[str, Any]], dict[str, Any]]]] = {
-    "BootNotification": boot_reply,
-    "Heartbeat": heartbeat_reply,
-    "StatusNotification": status_reply,
-    "StartTransaction": start_reply,
-    "StopTransaction": stop_reply,
-}
+def _row(
+    action: str,
+    fact: type[F],
+    take: Callable[[dict[str, Any]], Body],
+    answer: Callable[[Body, Any], dict[str, Any]],
+    taken: Taken = Taken.ALWAYS,
+    *,
+    never_refused: bool = False,
+    from_memory: bool = False,
+) -> FlatIncoming[F]:
+    return FlatIncoming(
+        action=action,
+        fact=fact,
+        read=lambda body: body.fact,
+        answer=answer,
+        taken=taken,
+        never_refused=never_refused,
+        from_memory=from_memory,
+        take=take,
+    )
+
+
+_ROWS: Final[tuple[FlatIncoming[Any], ...]] = (
+    _row("BootNotification", said.Boots, _boot, answers.booted),
+    _row("Heartbeat", said.Lives, _heartbeat, answers.alive, Taken.ACCEPTED, from_memory=True),
+    _row("StatusNotification", said.ConnectorReports, _status, _status_answer, Taken.UNLESS_REFUSED),
+    _row("StartTransaction", said.SessionBegins, _start, _start_answer, never_refused=True),
+    _row("StopTransaction", said.SessionEnds, _stop, _stop_answer, never_refused=True),
+)
+#: messageType → its row.
+INCOMING: Final[Mapping[str, FlatIncoming[Any]]] = {row.action: row for row in _ROWS}

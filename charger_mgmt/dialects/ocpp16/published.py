@@ -16,15 +16,8 @@ from typing import Any
 
 import jsonschema_rs
 
-from . import errors
-
-
-@dataclass(frozen=True, slots=True)
-class Violation:
-    """What is wrong with a payload: an error code of OCPP-J and a sentence that names the field."""
-
-    code: str
-    description: str
+from ...ocppj import errors
+from .. import Violation
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,6 +66,12 @@ def _folder() -> Path:
     if spec is None or not spec.submodule_search_locations:
         raise ImportError("the package `ocpp`, which brings the schema files, is not installed")
     return Path(spec.submodule_search_locations[0]) / "v16" / "schemas"
+
+
+@cache
+def names() -> frozenset[str]:
+    """Every action that OCPP 1.6 and its security extension define."""
+    return frozenset(path.stem for path in _folder().glob("*.json") if not path.stem.endswith("Response"))
 
 
 @cache

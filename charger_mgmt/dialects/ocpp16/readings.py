@@ -12,8 +12,8 @@ from collections.abc import Callable
 from decimal import Decimal
 from typing import Any, Final
 
-from . import oddities as odd
-from . import timestamps
+from ...domain import oddities as odd
+from .. import timestamps
 from .published import document
 
 #: Watt-hours beyond this do not fit a 64-bit count of milliwatt-hours.
@@ -293,10 +293,3 @@ def _word(word: str, known: tuple[dict[str, str], str, int], notes: set[str]) ->
         return text
     notes.add(unknown)
     return stripped if len(stripped) <= longest else None
-
-
-READERS: Final = {
-    "StartTransaction": start_transaction,
-    "StopTransaction": stop_transaction,
-    "MeterValues": meter_values,
-}

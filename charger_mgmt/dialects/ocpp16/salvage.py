@@ -12,10 +12,10 @@ from contextlib import suppress
 from decimal import Decimal
 from typing import Any
 
-from .actions import NEVER_REFUSED
-from .conversation import CallReceived, Reply
-from .frames import CallError, Malformed, decode
-from .oddities import BROKEN_JSON
+from ...domain.oddities import BROKEN_JSON
+from ...ocppj.conversation import CallReceived, Reply
+from ...ocppj.frames import CallError, Malformed, decode
+from .table import INCOMING
 
 #: A field and its whole value (a number that breaks off with the text is not one), any other text, or a
 #: bracket.
@@ -29,13 +29,14 @@ _PAYLOAD = 2
 
 
 def saved_call(event: Reply, text: str) -> CallReceived | None:
-    """The call that a broken frame meant, for an action in NEVER_REFUSED; None: refuse it."""
-    if event.action not in NEVER_REFUSED:
+    """The call that a broken frame meant, if it carries money; None: refuse it."""
+    row = INCOMING.get(event.action or "")
+    if row is None or not row.never_refused:
         return None
     frame = decode(text)
     if not isinstance(frame, Malformed) or not isinstance(frame.reply, CallError):
         return None
-    return CallReceived(frame.reply.id, event.action, salvage(text), text, (BROKEN_JSON,))
+    return CallReceived(frame.reply.id, row.action, salvage(text), text, (BROKEN_JSON,))
 
 
 def salvage(text: str) -> dict[str, Any]:
