@@ -35,6 +35,10 @@ class CentralSystem:
         #: Called by start(), in order; the gateway adds its greenlets here.
         self.on_start: list[Callable[[CentralSystem], None]] = [retention.start]
 
+    def owner_of(self, identity: str) -> str | None:
+        """The process that holds a socket of the charger's on which it can be called; None: there is none."""
+        return self.process_id if self.registry.get(identity) is not None else None
+
     def start(self) -> None:
         """Begin to serve: put right what a killed process left behind, start the greenlets.
 

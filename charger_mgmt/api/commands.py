@@ -8,6 +8,7 @@ from ..dialects.ocpp16 import form as schemas
 from ..errors import CallErrored, InvalidInput, NotFound
 from ..extensions import db
 from ..services import commands
+from ..services.calls import CALLS
 from ..store.commands import STATES
 from . import shapes
 from .central import central, operator
@@ -20,8 +21,8 @@ blueprint = Blueprint("commands", __name__, url_prefix="/chargers/<charger_id>/c
 @blueprint.post("/<action>")
 def send_command(charger_id: str, action: str) -> Response:
     """200: the charger answered, whatever it said; 202: it has not yet."""
-    if action not in commands.ACTIONS:
-        raise NotFound(f"There is no command {action[:50]!r}; there are {', '.join(commands.ACTIONS)}.")
+    if action not in CALLS:
+        raise NotFound(f"There is no command {action[:50]!r}; there are {', '.join(CALLS)}.")
     payload = json_object()
     if violations := schemas.check_request(action, payload):
         raise InvalidInput(f"The payload is no valid {action}.", {p or "/": text for p, text in violations})

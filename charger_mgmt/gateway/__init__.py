@@ -15,7 +15,9 @@ from ..live.socket import SUBPROTOCOL, ChargerSocket
 from . import connection, flat, liveness
 from .addresses import ENDPOINT, ChargerPaths
 from .admission import FLAT, Admission, Admitted
+from .changes import Changes
 from .connection import Connections
+from .delivery import Delivery
 from .follow_ups import FollowUps
 from .pacing import Pacing
 from .places import Places
@@ -68,6 +70,8 @@ def register(app: Flask) -> None:
     # Not the blueprint's own before_request: that one is silent when no route matches.
     app.before_request(_refuse)
     app.register_blueprint(blueprint)
+    Delivery(central)
+    Changes(central)
     central.on_start.append(liveness.start)
     central.on_start.append(lambda _: keepalive.start())
     central.on_start.append(lambda _: places.start(gateway.waiting))

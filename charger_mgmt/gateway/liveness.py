@@ -19,6 +19,7 @@ from ..services import commands, connections, connectors, liveness, transactions
 from ..store import room, watch
 from ..store.faults import Fault, classify
 from ..store.sole import RENEW
+from . import delivery
 
 if TYPE_CHECKING:
     from ..central_system import CentralSystem
@@ -72,7 +73,7 @@ def _take_over(central: CentralSystem) -> None:
     with central.engine.begin() as conn:
         left = connections.put_right(conn, central.process_id, clock.now())
     room.warm(central.engine, central.settings["CHARGER_CONNECTIONS"])
-    commands.put_right(central)
+    delivery.put_right(central)
     if left:
         log.info("%d chargers were left as connected by an earlier process", left)
 

@@ -303,6 +303,7 @@ class Session(Speaker):
         *,
         message_id: str,
         timeout: float,
+        asks_for: str | None = None,
         on_sent: Callable[[], None] | None = None,
         on_late: OnLate | None = None,
     ) -> dict[str, Any]:
@@ -310,7 +311,7 @@ class Session(Speaker):
 
         Calls go out one at a time, in the order in which they were asked for (section 4.1.1); the
         `timeout` (seconds) runs from the moment of sending, and not while we ourselves do not read.
-        `on_sent` is called just before the frame is written. `on_late` hears of an answer that comes after
+        `asks_for` names the message that the charger is asked for. `on_sent` is called just before the frame is written. `on_late` hears of an answer that comes after
         the time-out. Raises CallErrored, CallTimedOut, ChargerGone, and ChargerBusy when too many calls
         are waiting already.
         """
@@ -325,6 +326,10 @@ class Session(Speaker):
                 raise ChargerGone("The charger's socket has ended.", sent=False)
             if on_sent is not None:
                 on_sent()
+            if self.ended:  # it ended while on_sent was at work
+                raise ChargerGone("The charger's socket has ended.", sent=False)
+            if asks_for is not None:
+                self.triggered.add(asks_for)
             self._send_call(turn, action, payload, timeout)
             return self._await(turn, action, on_late)
         finally:
@@ -333,10 +338,6 @@ class Session(Speaker):
                 self._line[0].go.set()
 
     def _send_call(self, turn: _Turn, action: str, payload: dict[str, Any], timeout: float) -> None:
-        if self.ended:  # it ended while on_sent was at work
-            raise ChargerGone("The charger's socket has ended.", sent=False)
-        if action in ("TriggerMessage", "ExtendedTriggerMessage"):
-            self.triggered.add(str(payload.get("requestedMessage")))
         text = self.conversation.call(action, payload, turn.message_id, clock.monotonic(), timeout)
         turn.sent = True
         if not self.send(text):

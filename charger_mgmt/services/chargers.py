@@ -13,12 +13,12 @@ from sqlalchemy.exc import IntegrityError
 
 from .. import clock
 from ..errors import ChargerManagementError, ChargerOffline, Conflict, InvalidInput
-from ..live.frames import POLICY_VIOLATION, SERVICE_RESTART
 from ..store import chargers, transactions_history
 from ..store.connections import reading, writing
 from ..store.pages import Page
 from . import charger_passwords, commands
 from .connections import AS_NEW
+from .feed import ChargerChanged, NewConnectionWanted
 
 log = logging.getLogger(__name__)
 
@@ -101,16 +101,19 @@ def change(central: commands.Central, engine: Engine, identity: str, changes: Ma
             chargers.change(conn, charger.id, **values)
         if values.get("approved"):
             transactions_history.approve(conn, charger.id)
-    session = central.registry.get(identity)
-    if session is not None:
-        for name in values.keys() & {"automatic_calls", "strict"}:
-            setattr(session, name, values[name])
-        if "approved" in values:
-            session.admitted = bool(values["approved"])
     after = details(engine, identity)
-    if (why := _shut_out(values, after.charger, central.settings)) is not None:
-        central.registry.end(identity, POLICY_VIOLATION, why)
-    if values.get("approved") and session is not None and after.charger.registration == "Pending":
+    central.feed.publish(
+        [
+            ChargerChanged(
+                identity,
+                admitted=values.get("approved"),
+                strict=values.get("strict"),
+                automatic_calls=values.get("automatic_calls"),
+                shut_out=_shut_out(values, after.charger, central.settings),
+            )
+        ]
+    )
+    if values.get("approved") and after.charger.registration == "Pending":
         _ask_for_boot(central, after.charger)
     return after
 
@@ -143,9 +146,9 @@ def approve(engine: Engine, identity: str) -> None:
 def disconnect(central: commands.Central, engine: Engine, identity: str, *, requested_by: str) -> None:
     """End the charger's socket, so that it dials anew. Raises NotFound, ChargerOffline."""
     with reading(engine) as conn:
-        commands.find_charger(conn, identity)
-    if not central.registry.end(identity, SERVICE_RESTART, "the operator asks for a new connection"):
-        raise ChargerOffline(f"Charger {identity} is not connected.")
+        if not commands.find_charger(conn, identity).connected:
+            raise ChargerOffline(f"Charger {identity} is not connected.")
+    central.feed.publish([NewConnectionWanted(identity)])
     log.info("charger %s: disconnected by %s", identity, requested_by)
 
 
@@ -162,7 +165,7 @@ def remove(central: commands.Central, engine: Engine, identity: str, *, requeste
                 " close them first."
             )
         chargers.remove(conn, charger.id, clock.now())
-    central.registry.end(identity, POLICY_VIOLATION, "the operator has removed this charger")
+    central.feed.publish([ChargerChanged(identity, shut_out="the operator has removed this charger")])
     log.info("charger %s: removed by %s", identity, requested_by)
 
 

@@ -1,21 +1,19 @@
-"""Calls to a charger: each is a row with its life, and a greenlet that sees it through.
+"""Calls to a charger, as an outbox: each is a row with an owner, a deadline and a life.
 
-The caller waits for the answer as long as it likes and no longer; the call goes on without it, so a
-late answer still finds its row. Nothing here needs Flask, and no database connection is held while a
-charger is waited for.
+Whoever wants a charger called writes the row and tells it on the feed; the process that holds the charger's socket
+delivers it (gateway/delivery.py). The caller waits for the answer as long as it likes and no longer; the call goes on
+without it. Nothing here needs a socket, and no database connection is held while a charger is waited for.
 """
 
 from __future__ import annotations
 
-import logging
 import uuid
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
 from datetime import timedelta
-from typing import Any, Protocol
+from typing import Any, Final, Protocol
 
-import gevent
-from gevent.event import AsyncResult
 from gevent.lock import BoundedSemaphore
 from sqlalchemy import Connection, Engine, Row
 
@@ -35,33 +33,16 @@ from ..store import chargers, commands, tags
 from ..store.connections import reading, writing
 from ..store.pages import Page
 from . import charger_passwords
-from .answers import Answered, take_effect
-from .feed import CommandEnded, Feed
-from .masking import HIDDEN, Masking, is_secret
+from .calls import CALLS, Call
+from .feed import CommandEnded, CommandQueued, Feed, Heard
 
-log = logging.getLogger(__name__)
-
-#: What an operator may send by hand.
-ACTIONS = (
-    "ChangeAvailability",
-    "ChangeConfiguration",
-    "ClearCache",
-    "DataTransfer",
-    "GetConfiguration",
-    "RemoteStartTransaction",
-    "RemoteStopTransaction",
-    "Reset",
-    "TriggerMessage",
-    "UnlockConnector",
-)
-#: The values of `status` that are a yes; an answer without a status is one too.
-_YES = {"Accepted", "Unlocked", "Scheduled", "RebootRequired"}
-#: Levels of an answer that are kept: MariaDB's JSON ends at 32, and OCPP knows no answer with more than four.
-_DEEPEST = 16
 #: `requested_by` of the calls that the system makes by itself.
-SYSTEM = "system"
-#: How often a state that the database did not take is written again, a second apart.
-_ATTEMPTS = 30
+SYSTEM: Final = "system"
+#: A call that could not be sent for so long, behind others, is not sent any more: nobody expects it then.
+DELIVER_WITHIN: Final = timedelta(minutes=5)
+#: The error codes of calls that were not sent: too many stand in line, or the database is away.
+NOT_SENT: Final = "NotSent"
+NOT_NOTED: Final = "DatabaseAway"
 #: The system's own calls come by the thousand when a fleet reconnects: their bookkeeping must leave the
 #: chargers' connections to the committer, and must not make an operator's call wait.
 _turns = {"system": BoundedSemaphore(3), "operator": BoundedSemaphore(3)}
@@ -72,9 +53,9 @@ class Central(Protocol):
 
     settings: Mapping[str, Any]
     engine: Engine
-    registry: Any
     feed: Feed
-    process_id: str
+
+    def owner_of(self, identity: str) -> str | None: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,32 +69,12 @@ class CommandOutcome:
     identity: str
     command_id: int
     state: str
-    response: dict[str, Any] | None = None
+    response: Mapping[str, Any] | None = None
     error: ChargerManagementError | None = None
 
     @property
     def waiting(self) -> bool:
         return self.state in (commands.QUEUED, commands.SENT)
-
-
-@dataclass(slots=True)
-class Queued:
-    """A command that has its row but is not on its way yet; hand it to `dispatch` after the commit."""
-
-    command_id: int
-    charger_id: int
-    identity: str
-    action: str
-    payload: dict[str, Any]
-    message_id: str
-    requested_by: str
-    session: Any
-    #: Of a new AuthorizationKey: whether the charger has it is known only from its answer.
-    key_hash: str | None = None
-    #: Of the charger's keys: no answer is kept with one of them in it.
-    known_hashes: tuple[str, ...] = ()
-    sent: bool = False
-    done: AsyncResult = field(default_factory=AsyncResult)
 
 
 def send(
@@ -130,10 +91,11 @@ def send(
     The payload goes out as it is: check it before. Raises NotFound, ChargerOffline, Conflict when the
     charger's registration forbids the action (section 4.2), DatabaseAway.
     """
-    with _turn(requested_by), writing(central.engine) as conn:
-        charger = find_charger(conn, identity)
-        command = queue(conn, central, charger, action, payload, requested_by=requested_by)
-    return dispatch(central, command, wait)
+    with central.feed.listening(identity) as heard:
+        with turn(requested_by), writing(central.engine) as conn:
+            charger = find_charger(conn, identity)
+            command = queue(conn, central, charger, action, payload, requested_by=requested_by)
+        return dispatch(central, command, heard, clock.monotonic() + wait)
 
 
 def queue(
@@ -146,27 +108,30 @@ def queue(
     requested_by: str,
     session_id: str | None = None,
     one_use_for: timedelta | None = None,
-) -> Queued:
-    """The command's row. `one_use_for`: the payload's idTag is made for this command and lives so long.
+) -> CommandQueued:
+    """The command's row; to be told by `dispatch` after the commit. `one_use_for`: the payload's idTag is made for this
+    command and lives so long.
 
     Raises ChargerOffline, Conflict.
     """
-    check_registration(charger, action, payload)
-    session = central.registry.get(charger.identity)
-    if session is None:
+    call = CALLS.get(action) or Call(action)
+    check_registration(charger, call, payload)
+    owner = central.owner_of(charger.identity)
+    if owner is None:
         raise ChargerOffline(f"Charger {charger.identity} is not connected.")
     now = clock.now()
     message_id = str(uuid.uuid4())
-    id_tag = payload.get("idTag") if action == "RemoteStartTransaction" else None
+    id_tag = call.id_tag(payload)
     command_id = commands.add(
         conn,
         charger_id=charger.id,
         action=action,
-        payload=_redacted_request(action, payload),
+        payload=call.redacted(payload),
         message_id=message_id,
         requested_by=requested_by,
-        process_id=central.process_id,
+        process_id=owner,
         created_at=now,
+        expires_at=now + DELIVER_WITHIN,
         connector_id=_storable_connector(payload.get("connectorId")),
         id_tag=id_tag,
         session_id=session_id,
@@ -174,33 +139,56 @@ def queue(
     if one_use_for is not None and id_tag is not None:
         tags.add(conn, id_tag, now, status="Accepted", expiry_date=now + one_use_for, command_id=command_id)
     key_hash = None
-    if _sets_password(action, payload):
-        key_hash = charger_passwords.hashed(charger_passwords.canonical(str(payload["value"])))
+    if (key := call.key(payload)) is not None:
+        key_hash = charger_passwords.hashed(charger_passwords.canonical(key))
         charger = find_charger(conn, charger.identity, lock=True)
         pending = charger_passwords.with_pending(charger.pending_password_hashes, key_hash)
         chargers.change(conn, charger.id, pending_password_hashes=pending)
-    return Queued(
+    return CommandQueued(
+        charger.identity,
         command_id,
         charger.id,
-        charger.identity,
+        owner,
         action,
         payload,
         message_id,
         requested_by,
-        session,
+        now + DELIVER_WITHIN,
         key_hash,
         charger_passwords.known(charger.password_hash, charger.pending_password_hashes),
     )
 
 
-def dispatch(central: Central, command: Queued, wait: float) -> CommandOutcome:
-    """Send a queued command, once its row is committed, and wait at most `wait` seconds."""
-    gevent.spawn(_see_through, central, command)
-    try:
-        return command.done.get(timeout=max(wait, 0))
-    except gevent.Timeout:
-        state = commands.SENT if command.sent else commands.QUEUED
-        return CommandOutcome(command.identity, command.command_id, state)
+def dispatch(central: Central, command: CommandQueued, heard: Heard, deadline: float) -> CommandOutcome:
+    """Have a queued command delivered, once its row is committed, and wait for its end until the deadline."""
+    central.feed.publish([command])
+    return ending(command.identity, command.command_id, heard, deadline)
+
+
+def ending(identity: str, command_id: int, heard: Heard, deadline: float) -> CommandOutcome:
+    """How a command has ended, if it does until the deadline (monotonic seconds)."""
+    ended = heard.first(CommandEnded, lambda fact: fact.command_id == command_id, deadline)
+    if ended is None:
+        return CommandOutcome(identity, command_id, commands.QUEUED)
+    return CommandOutcome(identity, command_id, ended.state, ended.response, failure(ended))
+
+
+def failure(ended: CommandEnded) -> ChargerManagementError | None:
+    """Why a call ended without a result, as an error that names its command; None: it has one."""
+    error: ChargerManagementError | None = None
+    if ended.error_code == NOT_SENT:
+        error = ChargerBusy(ended.error_description or "")
+    elif ended.error_code == NOT_NOTED:
+        error = DatabaseAway()
+    elif ended.state == commands.ERROR:
+        error = CallErrored(ended.error_code or "", ended.error_description or "")
+    elif ended.state == commands.TIMED_OUT:
+        error = CallTimedOut()
+    elif ended.state == commands.CHARGER_GONE:
+        error = ChargerGone(sent=ended.sent)
+    if error is not None:
+        error.command = (ended.identity, ended.command_id)
+    return error
 
 
 def find_charger(conn: Connection, identity: str, *, lock: bool = False, removed: bool = False) -> Row[Any]:
@@ -236,152 +224,19 @@ def listed(
         return commands.of_charger(conn, charger.id, state=state, action=action, before=before, limit=limit)
 
 
-def put_right(central: Central) -> None:
-    """At the start of a process: end the commands that another one left unfinished."""
-    with writing(central.engine) as conn:
-        count = commands.put_right(conn, central.process_id)
-    if count:
-        log.info("%d commands of an earlier process were ended", count)
+@contextmanager
+def turn(requested_by: str) -> Iterator[None]:
+    """Around a command's bookkeeping."""
+    with _turns["system" if requested_by == SYSTEM else "operator"]:
+        yield
 
 
-def _turn(requested_by: str) -> BoundedSemaphore:
-    return _turns["system" if requested_by == SYSTEM else "operator"]
-
-
-def check_registration(charger: Row[Any], action: str, payload: Mapping[str, Any] | None = None) -> None:
-    """Raises Conflict when the charger's registration forbids the action (section 4.2, errata 3.40)."""
-    if action in ("RemoteStartTransaction", "RemoteStopTransaction") and charger.registration in (
-        "Pending",
-        "Rejected",
-    ):
-        raise Conflict(
-            f"Charger {charger.identity} is {charger.registration}: it takes no {action} before it is"
-            " Accepted (OCPP 1.6 section 4.2)."
-        )
-    requested = (payload or {}).get("requestedMessage")
-    triggers_boot = action == "TriggerMessage" and requested == "BootNotification"
-    if triggers_boot and charger.registration == "Accepted":
-        raise Conflict(
-            f"Charger {charger.identity} is Accepted: a BootNotification must not be triggered until it"
-            " boots by itself (errata 3.40)."
-        )
-
-
-def _see_through(central: Central, command: Queued) -> None:
-    """The life of a command after its row: send it, wait for the charger, record how it ended."""
-
-    def on_sent() -> None:
-        _record(central, command, commands.SENT, sent_at=clock.now(), attempts=1)
-        command.sent = True
-
-    def on_late(answer: dict[str, Any] | CallErrored) -> None:
-        _record_late(central, command, answer)
-
-    failure: ChargerManagementError | None = None
-    values: dict[str, Any] = {}
-    try:
-        response = command.session.call(
-            command.action,
-            command.payload,
-            message_id=command.message_id,
-            timeout=central.settings["CALL_TIMEOUT"],
-            on_sent=on_sent,
-            on_late=on_late,
-        )
-        state = commands.ACCEPTED if response.get("status", "Accepted") in _YES else commands.REJECTED
-        values["response"] = _masking(command).tree(response)
-    except CallErrored as error:
-        values = _of_error(command, error)
-        state, failure = commands.ERROR, CallErrored(values["error_code"], values["error_description"])
-    except CallTimedOut as error:
-        state, failure = commands.TIMED_OUT, error
-    except ChargerGone as error:
-        state, failure = commands.CHARGER_GONE, error
-    except (ChargerBusy, DatabaseAway) as error:  # both before anything was written to the socket
-        state, failure = commands.ERROR, error
-        values = {"error_code": "NotSent", "error_description": str(error)}
-    except Exception:
-        log.exception("%s to charger %s failed", command.action, command.identity)
-        state, failure = commands.CHARGER_GONE, ChargerGone("The call failed here.", sent=command.sent)
-    if state in (commands.ACCEPTED, commands.REJECTED) or isinstance(failure, CallErrored):
-        values["answered_at"] = clock.now()
-    if failure is not None:
-        failure.command = (command.identity, command.command_id)
-    outcome = CommandOutcome(command.identity, command.command_id, state, values.get("response"), failure)
-    try:
-        _record(central, command, state, **values)
-    finally:
-        command.done.set(outcome)
-        central.feed.publish([CommandEnded(command.identity, command.command_id)])
-
-
-def _record_late(central: Central, command: Queued, answer: dict[str, Any] | CallErrored) -> None:
-    if isinstance(answer, CallErrored):
-        values = _of_error(command, answer)
-    else:
-        values = {"response": _masking(command).tree(answer)}
-    _record(central, command, commands.LATE_ANSWER, answered_at=clock.now(), **values)
-    central.feed.publish([CommandEnded(command.identity, command.command_id)])
-
-
-def _record(
-    central: Central, command: Queued, state: str, *, attempts: int = _ATTEMPTS, **values: Any
-) -> None:
-    """Commit a state. With one attempt it raises DatabaseAway; else it tries again and then gives up."""
-    for attempt in range(attempts, 0, -1):
-        try:
-            with _turn(command.requested_by), writing(central.engine) as conn:
-                _write(conn, command, state, values)
-            return
-        except DatabaseAway:
-            if attempts == 1:
-                raise
-            if attempt == 1:
-                log.error("command %d could not be marked %r", command.command_id, state)
-            gevent.sleep(1)
-
-
-def _write(conn: Connection, command: Queued, state: str, values: dict[str, Any]) -> None:
-    moved = commands.move(conn, command.command_id, state, **values)
-    if not moved and state in (commands.ACCEPTED, commands.REJECTED, commands.ERROR):
-        # Another process took this one for dead and marked the row timed out.
-        moved = commands.move(conn, command.command_id, commands.LATE_ANSWER, **values)
-    if not moved:
-        log.warning("command %d cannot become %r from where it is", command.command_id, state)
-    if moved:
-        answered = Answered(
-            command.charger_id,
-            command.identity,
-            state,
-            values.get("response") or {},
-            values.get("error_code"),
-            command.sent,
-            command.key_hash,
-        )
-        take_effect(conn, command.action, answered)
-
-
-def _of_error(command: Queued, error: CallErrored) -> dict[str, Any]:
-    masking = _masking(command)
-    return {
-        "error_code": masking.text(error.code)[:64],
-        "error_description": masking.text(error.description)[:1000],
-    }
-
-
-def _masking(command: Queued) -> Masking:
-    sent = str(command.payload["value"]) if _sets_password(command.action, command.payload) else None
-    return Masking(sent, command.known_hashes)
+def check_registration(charger: Row[Any], call: Call, payload: Mapping[str, Any]) -> None:
+    """Raises Conflict when the charger's registration forbids the call."""
+    if (why := call.forbidden(charger.registration, payload)) is not None:
+        raise Conflict(f"Charger {charger.identity} is {charger.registration}: {why}.")
 
 
 def _storable_connector(connector_id: Any) -> int | None:
     """The connector of a command; what no charger has (it is sent all the same) is not kept."""
     return connector_id if type(connector_id) is int and 0 <= connector_id < 2**31 else None
-
-
-def _sets_password(action: str, payload: dict[str, Any]) -> bool:
-    return action == "ChangeConfiguration" and is_secret(payload.get("key"))
-
-
-def _redacted_request(action: str, payload: dict[str, Any]) -> dict[str, Any]:
-    return payload | {"value": HIDDEN} if _sets_password(action, payload) else payload

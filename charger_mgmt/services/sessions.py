@@ -21,8 +21,6 @@ from ..domain.transactions import COMPLETED, IN_PROGRESS, INTERRUPTED
 from ..errors import (
     AmbiguousSession,
     CallTimedOut,
-    ChargerGone,
-    ChargerManagementError,
     ChargerOffline,
     CommandRefused,
     Conflict,
@@ -37,8 +35,18 @@ from ..store.connections import reading, writing
 from ..store.transactions import LARGEST_ID
 from . import transactions
 from .authorize import unknown_tag_status
-from .commands import Central, CommandOutcome, Queued, check_registration, dispatch, find_charger, queue
-from .feed import CommandEnded, Fact, SessionBegan, SessionEnded
+from .calls import CALLS
+from .commands import (
+    Central,
+    CommandOutcome,
+    check_registration,
+    dispatch,
+    ending,
+    failure,
+    find_charger,
+    queue,
+)
+from .feed import CommandEnded, CommandQueued, Heard, SessionBegan, SessionEnded
 from .start_transaction import REMOTE_START_WINDOW, counts_as_active
 from .tags import RELATIVE
 
@@ -88,35 +96,39 @@ def start(
     if message is not None:
         raise InvalidInput(f"sessionId: {message}", {"sessionId": message})
     deadline = clock.monotonic() + central.settings["OPERATOR_WAIT"]
-    at_once = earlier = fresh = None
-    with writing(engine) as conn:
-        # The lock makes two requests with one sessionId come one after the other.
-        charger = find_charger(conn, identity, lock=True)
-        known = transactions_history.by_session(conn, charger.id, session_id)
-        if known is not None:
-            return _started_before(known)
-        connector_id = connector_id or _only_connector(conn, charger)
-        if not spoken(central, charger).takes_calls:
-            check_registration(charger, START)
-            judged = _judge(conn, central, charger, connector_id, id_tag)
-            at_once = _start_here(conn, charger, session_id, connector_id, id_tag, judged)
+    earlier = fresh = None
+    with central.feed.listening(identity) as heard:
+        with writing(engine) as conn:
+            # The lock makes two requests with one sessionId come one after the other.
+            charger = find_charger(conn, identity, lock=True)
+            known = transactions_history.by_session(conn, charger.id, session_id)
+            if known is not None:
+                return _started_before(known)
+            connector_id = connector_id or _only_connector(conn, charger)
+            if not spoken(central, charger).takes_calls:
+                check_registration(charger, CALLS[START], {})
+                judged = _judge(conn, central, charger, connector_id, id_tag)
+                at_once = _start_here(conn, charger, session_id, connector_id, id_tag, judged)
+            else:
+                at_once = None
+                earlier = commands.newest_start(conn, charger.id, session_id)
+                if earlier is not None and not _may_still_start(earlier):
+                    earlier = None
+                if earlier is None:
+                    _judge(conn, central, charger, connector_id, id_tag)
+                    fresh = _queue_start(
+                        conn, central, charger, session_id, connector_id, id_tag, requested_by
+                    )
+        if at_once is not None:
+            assert at_once.transaction_id is not None
+            central.feed.publish([SessionBegan(identity, at_once.transaction_id, authorisation.ACCEPTED)])
+            return at_once
+        if fresh is not None:
+            outcome = dispatch(central, fresh, heard, deadline)
         else:
-            earlier = commands.newest_start(conn, charger.id, session_id)
-            if earlier is not None and not _may_still_start(earlier):
-                earlier = None
-            if earlier is None:
-                _judge(conn, central, charger, connector_id, id_tag)
-                fresh = _queue_start(conn, central, charger, session_id, connector_id, id_tag, requested_by)
-    if at_once is not None and at_once.transaction_id is not None:
-        central.feed.publish([SessionBegan(identity, at_once.transaction_id)])
-        return at_once
-    if fresh is not None:
-        outcome, command_id = dispatch(central, fresh, deadline - clock.monotonic()), fresh.command_id
-    else:
-        assert earlier is not None
-        command_id = earlier.id
-        outcome = _answer_to(central, engine, identity, command_id, deadline)
-    return _progress_of_start(central, engine, outcome, session_id, deadline)
+            assert earlier is not None
+            outcome = _answer_to(engine, identity, earlier, heard, deadline)
+        return _progress_of_start(engine, outcome, session_id, heard, deadline)
 
 
 def _started_before(known: Row[Any]) -> Progress:
@@ -126,7 +138,7 @@ def _started_before(known: Row[Any]) -> Progress:
             f"The sessionId {known.session_id} is used up by transaction {known.id}, which is Interrupted:"
             " take another one."
         )
-    _refuse_unless_accepted(known)
+    _refuse_unless_accepted(known.id, known.id_tag_status)
     return Progress(
         known.identity,
         known.session_id,
@@ -137,12 +149,11 @@ def _started_before(known: Row[Any]) -> Progress:
     )
 
 
-def _refuse_unless_accepted(transaction: Row[Any]) -> None:
+def _refuse_unless_accepted(transaction_id: int, status: str | None) -> None:
     """Raises TagRefused when the session's start was told that its tag may not charge."""
-    status = transaction.id_tag_status
     if status not in (None, authorisation.ACCEPTED):
         raise TagRefused(
-            f"The charger reported the start as transaction {transaction.id}, and was told that the idTag is"
+            f"The charger reported the start as transaction {transaction_id}, and was told that the idTag is"
             f" {status}.",
             status,
         )
@@ -186,27 +197,36 @@ def end(central: Central, engine: Engine, name: str, *, force: bool = False, req
             return Progress(row.identity, row.session_id, row.id, row.status, repeated=True)
         charger = find_charger(conn, row.identity, removed=True)
         speaks = spoken(central, charger)
-        command = None
         if force:
             transactions.interrupt_by_operator(
                 conn, row.id, spoken=speaks, now=clock.now(), requested_by=requested_by
             )
-        elif speaks.takes_calls:
-            command = _queue_stop(conn, central, charger, row.id, requested_by)
-        elif row.status == INTERRUPTED:
-            raise Conflict(
-                f"Transaction {row.id} is Interrupted: it was given up before its end was reported."
-            )
-        else:
+        elif not speaks.takes_calls:
+            if row.status == INTERRUPTED:
+                raise Conflict(
+                    f"Transaction {row.id} is Interrupted: it was given up before its end was reported."
+                )
             transactions.end_by_operator(conn, row.id, now=clock.now())
-    if command is None:
-        if not force:
-            central.feed.publish([SessionEnded(row.identity, row.id)])
-        return Progress(row.identity, row.session_id, row.id, _status(engine, row.id))
-    outcome = dispatch(central, command, deadline - clock.monotonic())
-    until = deadline if outcome.state == commands.ACCEPTED else 0
-    ended = SessionEnded(row.identity, row.id)
-    status = central.feed.awaits(lambda fact: fact == ended, lambda: _completed(engine, row.id), until)
+    if not force and speaks.takes_calls:
+        return _ask_to_end(central, engine, row, requested_by, deadline)
+    if not force:
+        central.feed.publish([SessionEnded(row.identity, row.id)])
+    return Progress(row.identity, row.session_id, row.id, _status(engine, row.id))
+
+
+def _ask_to_end(
+    central: Central, engine: Engine, row: Row[Any], requested_by: str, deadline: float
+) -> Progress:
+    """Have the charger end a session that is open, and wait for its word."""
+    with central.feed.listening(row.identity) as heard:
+        with writing(engine) as conn:
+            charger = find_charger(conn, row.identity, removed=True)
+            command = _queue_stop(conn, central, charger, row.id, requested_by)
+        outcome = dispatch(central, command, heard, deadline)
+        ended = None
+        if outcome.state == commands.ACCEPTED:
+            ended = heard.first(SessionEnded, lambda fact: fact.transaction_id == row.id, deadline)
+    status = COMPLETED if ended is not None else _completed(engine, row.id)
     if status is None:
         _raise_unless_accepted(outcome)
     return Progress(row.identity, row.session_id, row.id, status or row.status, outcome.command_id)
@@ -236,7 +256,7 @@ def close(engine: Engine, name: str, reason: str, *, requested_by: str) -> Progr
 
 def spoken(central: Central, charger: Row[Any]) -> Dialect:
     """What the charger speaks: what it was bound to counts, not what somebody dialled under its name."""
-    if charger.bound_dialect is None and central.registry.get(charger.identity) is not None:
+    if charger.bound_dialect is None and central.owner_of(charger.identity) is not None:
         return dialect.OCPP16
     return dialect.named(charger.bound_dialect or charger.dialect)
 
@@ -275,7 +295,7 @@ def _queue_start(
     connector_id: int | None,
     id_tag: str | None,
     requested_by: str,
-) -> Queued:
+) -> CommandQueued:
     # 16 characters: chargers exist that append to an idTag or cut it.
     payload: dict[str, Any] = {"idTag": id_tag or secrets.token_hex(8).upper()}
     if connector_id is not None:
@@ -294,7 +314,7 @@ def _queue_start(
 
 def _queue_stop(
     conn: Connection, central: Central, charger: Row[Any], transaction_id: int, requested_by: str
-) -> Queued:
+) -> CommandQueued:
     payload = {"transactionId": transaction_id}
     try:
         return queue(conn, central, charger, "RemoteStopTransaction", payload, requested_by=requested_by)
@@ -315,62 +335,62 @@ def _may_still_start(command: Row[Any]) -> bool:
 
 
 def _answer_to(
-    central: Central, engine: Engine, identity: str, command_id: int, deadline: float
+    engine: Engine, identity: str, command: Row[Any], heard: Heard, deadline: float
 ) -> CommandOutcome:
     """What the charger answered to a command that another request sent."""
-
-    def answered() -> CommandOutcome | None:
+    outcome = _outcome_of(identity, command)
+    if outcome.waiting:
+        outcome = ending(identity, command.id, heard, deadline)
+    if outcome.waiting:
         with reading(engine) as conn:
-            row = commands.by_id(conn, command_id)
+            row = commands.by_id(conn, command.id)
         assert row is not None
-        state = commands.ACCEPTED if row.state == commands.LATE_ANSWER else row.state
-        outcome = CommandOutcome(identity, command_id, state, row.response, _failure(row))
-        return None if outcome.waiting else outcome
-
-    ended = CommandEnded(identity, command_id)
-    outcome = central.feed.awaits(lambda fact: fact == ended, answered, deadline)
-    return outcome or CommandOutcome(identity, command_id, commands.SENT)
+        outcome = _outcome_of(identity, row)
+    return outcome
 
 
-def _failure(command: Row[Any]) -> ChargerManagementError | None:
-    if command.state == commands.TIMED_OUT:
-        return CallTimedOut()
-    if command.state == commands.CHARGER_GONE:
-        return ChargerGone(sent=command.sent_at is not None)
-    if command.state == commands.ERROR:
-        return CommandRefused(f"{command.error_code}: {command.error_description}")
-    return None
+def _outcome_of(identity: str, row: Row[Any]) -> CommandOutcome:
+    """How far a command has come, by its row."""
+    state = commands.ACCEPTED if row.state == commands.LATE_ANSWER else row.state
+    ended = CommandEnded(
+        identity,
+        row.id,
+        state,
+        row.response,
+        row.error_code,
+        row.error_description,
+        row.sent_at is not None,
+    )
+    return CommandOutcome(identity, row.id, state, row.response, failure(ended))
 
 
 def _progress_of_start(
-    central: Central, engine: Engine, outcome: CommandOutcome, session_id: str, deadline: float
+    engine: Engine, outcome: CommandOutcome, session_id: str, heard: Heard, deadline: float
 ) -> Progress:
-    def began(fact: Fact) -> bool:
-        return isinstance(fact, SessionBegan) and fact.command_id == outcome.command_id
+    began = None
+    if outcome.state == commands.ACCEPTED:
+        began = heard.first(SessionBegan, lambda fact: fact.command_id == outcome.command_id, deadline)
+    if began is not None:
+        return _begun(outcome, session_id, began.transaction_id, IN_PROGRESS, began.id_tag_status)
+    if (row := _caused(engine, outcome.command_id)) is not None:  # heard of by nobody here
+        return _begun(outcome, session_id, row.id, row.status, row.id_tag_status)
+    _raise_unless_accepted(outcome)
+    return Progress(
+        outcome.identity, session_id, None, None, outcome.command_id, id_tag_status=authorisation.ACCEPTED
+    )
 
-    until = deadline if outcome.state == commands.ACCEPTED else 0
-    transaction_id = central.feed.awaits(began, lambda: _caused(engine, outcome.command_id), until)
-    if transaction_id is None:
-        _raise_unless_accepted(outcome)
-        return Progress(
-            outcome.identity,
-            session_id,
-            None,
-            None,
-            outcome.command_id,
-            id_tag_status=authorisation.ACCEPTED,
-        )
-    with reading(engine) as conn:
-        row = transactions_history.by_id(conn, transaction_id)
-    assert row is not None
-    _refuse_unless_accepted(row)
+
+def _begun(
+    outcome: CommandOutcome, session_id: str, transaction_id: int, status: str, id_tag_status: str | None
+) -> Progress:
+    _refuse_unless_accepted(transaction_id, id_tag_status)
     return Progress(
         outcome.identity,
         session_id,
         transaction_id,
-        row.status,
+        status,
         outcome.command_id,
-        id_tag_status=row.id_tag_status,
+        id_tag_status=id_tag_status,
     )
 
 
@@ -411,9 +431,11 @@ def transaction_id(text: str) -> int | None:
     return number if 0 < number <= LARGEST_ID else None
 
 
-def _caused(engine: Engine, command_id: int) -> int | None:
+def _caused(engine: Engine, command_id: int) -> Row[Any] | None:
+    """The transaction that a remote start has caused so far."""
     with reading(engine) as conn:
-        return commands.transaction_of(conn, command_id)
+        transaction_id = commands.transaction_of(conn, command_id)
+        return None if transaction_id is None else transactions_history.by_id(conn, transaction_id)
 
 
 def _status(engine: Engine, transaction_id: int) -> str | None:

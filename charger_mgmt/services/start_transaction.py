@@ -325,4 +325,5 @@ def _reply(s: _Start, tags: dict[str, TagRecord]) -> Reply:
     outcome = Begun(origin.transaction_id, info)
     if not s.is_new or s.transaction_id is None:
         return Reply(outcome)
-    return Reply(outcome, happened=(SessionBegan(s.message.identity, s.transaction_id, s.command_id),))
+    began = SessionBegan(s.message.identity, s.transaction_id, origin.verdict.status, s.command_id)
+    return Reply(outcome, happened=(began,))

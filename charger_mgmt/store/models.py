@@ -374,8 +374,11 @@ class Command(Base):
     message_id: Mapped[str] = mapped_column(String(36), unique=True)
     #: The user's name, or "system" for the calls that we make by ourselves.
     requested_by: Mapped[str] = mapped_column(String(80))
+    #: The owner: who held the charger's socket when the command was made, and delivers it.
     process_id: Mapped[str | None] = mapped_column(String(36))
     created_at: Mapped[datetime] = mapped_column(UtcDateTime)
+    #: What could not be sent until then is not sent any more.
+    expires_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
     sent_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
     answered_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
     # A remote start looks for the StartTransaction that it caused.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from datetime import timedelta
 from typing import Any
 
 import gevent
@@ -12,8 +13,10 @@ from flask import Flask
 
 from charger_mgmt import clock
 from charger_mgmt.errors import ChargerOffline, NotFound
+from charger_mgmt.gateway import delivery
 from charger_mgmt.ocppj import frames
 from charger_mgmt.services import charger_passwords, commands
+from charger_mgmt.services.calls import CALLS
 from charger_mgmt.store.models import Charger as ChargerRow
 from charger_mgmt.store.models import Command
 
@@ -90,7 +93,7 @@ def test_a_password_that_the_charger_repeats_in_its_refusal_is_not_kept(
 
 
 def test_every_action_is_tried_here() -> None:
-    assert set(VALID) == set(commands.ACTIONS)
+    assert set(VALID) == set(CALLS)
 
 
 def test_an_unknown_action_is_404_and_names_the_known_ones(api: Api, charger: Plug) -> None:
@@ -215,6 +218,22 @@ def test_calls_go_out_one_at_a_time_in_order(api: Api, charger: Plug, app: Flask
     assert states == ["queued", "sent"]
     made.answers_late({"status": "Accepted"})
     until(lambda: len(made.asked) == 2)
+
+
+def test_what_stood_in_line_past_its_deadline_is_not_sent(
+    api: Api, charger: Plug, app: Flask, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made = charger("CP1")
+    made.answers["Reset"] = None
+    central = app.extensions["central_system"]
+    commands.send(central, "CP1", "Reset", {"type": "Soft"}, requested_by="test", wait=0)
+    until(lambda: made.unanswered)
+    monkeypatch.setattr(commands, "DELIVER_WITHIN", timedelta(0))
+    commands.send(central, "CP1", "Reset", {"type": "Hard"}, requested_by="test", wait=0)
+    made.answers_late({"status": "Accepted"})
+    late = until(lambda: [r for r in api.get("/api/chargers/CP1/commands").json if r["state"] == "error"])
+    assert (late[0]["payload"], late[0]["errorCode"]) == ({"type": "Hard"}, "NotSent")
+    assert [payload["type"] for _, payload in made.asked] == ["Soft"]
 
 
 @pytest.mark.settings(CHARGER_ONBOARDING="approve")
@@ -366,10 +385,10 @@ def test_what_a_dead_process_left_is_put_right(api: Api, charger: Plug, app: Fla
     for kind in ("Soft", "Hard"):
         commands.send(central, "CP1", "Reset", {"type": kind}, requested_by="test", wait=0)
     until(lambda: made.unanswered)
-    commands.put_right(central)
+    delivery.put_right(central)
     assert [row.state for row in rows(Command)] == ["sent", "queued"]
     central.process_id = "the next process"
-    commands.put_right(central)
+    delivery.put_right(central)
     assert [row.state for row in rows(Command)] == ["timed out", "charger gone"]
     made.answers_late({"status": "Accepted"})  # the old process was alive after all
     until(lambda: rows(Command)[0].state == "late answer")

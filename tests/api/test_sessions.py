@@ -8,7 +8,9 @@ from typing import Any
 import gevent
 import pytest
 from flask import Flask
+from sqlalchemy import event
 
+from charger_mgmt.extensions import db
 from charger_mgmt.ocppj import frames
 from charger_mgmt.store.models import Command, Tag, Transaction
 
@@ -51,6 +53,21 @@ def test_a_start_is_201_when_the_charger_has_started(api: Api, charger: Plug) ->
         "In Progress",
         "Accepted",
     )
+
+
+def test_a_start_takes_three_transactions_and_asks_the_database_for_nothing(
+    api: Api, app: Flask, charger: Plug
+) -> None:
+    """Its row, sent, answered; before it the token's check, and within it the charger's own message."""
+    made = charger("CP1")
+    starts_when_asked(made)
+    begun: list[int] = []
+    with app.app_context():
+        engines = [db.engine, app.extensions["central_system"].engine]
+    for engine in engines:
+        event.listen(engine, "begin", lambda _conn: begun.append(1))
+    assert api.post(START, SESSION).status_code == 201
+    assert len(begun) == 3 + 1 + 1
 
 
 def test_the_one_use_tag_is_short_and_good_for_this_start_only(api: Api, charger: Plug, rows: Rows) -> None:

@@ -387,7 +387,8 @@ def test_a_secret_in_a_broken_frame_is_not_logged(charger: Charger, caplog: pyte
 
 
 def test_a_triggered_message_is_remembered(charger: Charger) -> None:
-    charger.asked("TriggerMessage", payload={"requestedMessage": "StatusNotification"})
+    payload = {"requestedMessage": "StatusNotification"}
+    charger.asked("TriggerMessage", payload=payload, asks_for="StatusNotification")
     until(lambda: charger.heard)
     assert charger.session.triggered == {"StatusNotification"}
 

@@ -28,7 +28,7 @@ def told(central):
 def test_a_session_is_told_of_at_its_begin_and_at_its_end(central, told):
     charger = central.charger()
     session = charger.starts(ago(hours=1))["transactionId"]
-    assert told == [SessionBegan(charger.identity, session)]
+    assert told == [SessionBegan(charger.identity, session, "Accepted")]
     charger.stops(session)
     assert told[1:] == [SessionEnded(charger.identity, session)]
 
@@ -75,39 +75,38 @@ def test_a_listener_that_fails_harms_nobody(central, told, caplog):
     assert "a listener failed" in caplog.text
 
 
-def test_who_waits_looks_at_once_after_the_fact_and_at_the_deadline():
-    feed, there = Feed(), []
-    fact = CommandEnded("CP1", 7)
+def ended(command_id: int) -> CommandEnded:
+    return CommandEnded("CP1", command_id, "accepted")
 
-    def wait(seconds: float):
-        return feed.awaits(
-            lambda told: told == fact, lambda: there[0] if there else None, clock.monotonic() + seconds
-        )
 
-    assert wait(0.05) is None
-    waiting = gevent.spawn(wait, 20.0)
-    gevent.sleep(0.02)
-    feed.publish([CommandEnded("CP1", 8), SessionBegan("CP1", 7)])
-    gevent.sleep(0.02)
-    assert not waiting.ready()
-    there.append("here")
-    began = time.monotonic()
-    feed.publish([fact])
-    assert waiting.get(timeout=5) == "here"
-    assert time.monotonic() - began < 1
-    assert wait(-1.0) == "here"
+def seventh(fact: CommandEnded) -> bool:
+    return fact.command_id == 7
+
+
+def test_who_listens_has_heard_what_came_before_he_waits():
+    feed = Feed()
+    with feed.listening("CP1") as heard:
+        feed.publish([SessionBegan("CP1", 7, "Accepted"), ended(8), ended(7)])
+        assert heard.first(CommandEnded, seventh, clock.monotonic()) == ended(7)
     assert feed._listeners == []
 
 
-def test_a_fact_that_comes_too_early_is_no_reason_to_give_up():
-    feed, there = Feed(), []
-    waiting = gevent.spawn(
-        feed.awaits, lambda told: True, lambda: there[0] if there else None, clock.monotonic() + 20
-    )
-    gevent.sleep(0.02)
-    feed.publish([CommandEnded("CP1", 7)])
-    gevent.sleep(0.02)
-    assert not waiting.ready()
-    there.append("here")
-    feed.publish([CommandEnded("CP1", 7)])
-    assert waiting.get(timeout=5) == "here"
+def test_who_waits_is_woken_by_the_fact_that_he_waits_for():
+    feed = Feed()
+    with feed.listening("CP1") as heard:
+        waiting = gevent.spawn(heard.first, CommandEnded, seventh, clock.monotonic() + 20)
+        gevent.sleep(0.02)
+        feed.publish([ended(8), CommandEnded("CP2", 7, "accepted")])
+        gevent.sleep(0.02)
+        assert not waiting.ready()
+        began = time.monotonic()
+        feed.publish([ended(7)])
+        assert waiting.get(timeout=5) == ended(7)
+        assert time.monotonic() - began < 1
+
+
+def test_who_waits_for_what_does_not_come_waits_until_his_deadline():
+    with Feed().listening("CP1") as heard:
+        began = time.monotonic()
+        assert heard.first(CommandEnded, seventh, clock.monotonic() + 0.05) is None
+        assert time.monotonic() - began >= 0.05

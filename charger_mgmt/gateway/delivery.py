@@ -1,0 +1,178 @@
+"""Delivering the outbox: the calls to chargers whose sockets this process holds, each seen through to its end."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping
+from typing import Any, Final, Protocol
+
+import gevent
+from sqlalchemy import Connection, Engine
+
+from .. import clock
+from ..errors import CallErrored, CallTimedOut, ChargerBusy, ChargerGone, DatabaseAway
+from ..live.registry import Registry
+from ..services.calls import CALLS, Answered, Call
+from ..services.commands import NOT_NOTED, NOT_SENT, turn
+from ..services.feed import CommandEnded, CommandQueued, Fact, Feed
+from ..services.masking import Masking
+from ..store import commands
+from ..store.connections import writing
+
+log = logging.getLogger(__name__)
+
+#: The values of `status` that are a yes; an answer without a status is one too.
+_YES: Final = {"Accepted", "Unlocked", "Scheduled", "RebootRequired"}
+#: How often a state that the database did not take is written again, a second apart.
+_ATTEMPTS: Final = 30
+
+
+class Central(Protocol):
+    """What delivery needs of the central system."""
+
+    settings: Mapping[str, Any]
+    engine: Engine
+    registry: Registry
+    feed: Feed
+    process_id: str
+
+
+class Delivery:
+    """Takes the commands that are queued for this process, from the feed, and calls the chargers."""
+
+    def __init__(self, central: Central) -> None:
+        self._central = central
+        central.feed.subscribe(self._take)
+
+    def _take(self, fact: Fact) -> None:
+        if isinstance(fact, CommandQueued) and fact.owner == self._central.process_id:
+            gevent.spawn(_Delivering(self._central, fact).see_through)
+
+
+def put_right(central: Central) -> None:
+    """At the start of a process: end the commands that another one left unfinished."""
+    with writing(central.engine) as conn:
+        count = commands.put_right(conn, central.process_id)
+    if count:
+        log.info("%d commands of an earlier process were ended", count)
+
+
+class _Delivering:
+    """One command on its way."""
+
+    def __init__(self, central: Central, command: CommandQueued) -> None:
+        self._central, self._command = central, command
+        self._call = CALLS.get(command.action) or Call(command.action)
+        self._sent = False
+
+    def see_through(self) -> None:
+        """Send it, wait for the charger, record how it ended, and tell."""
+        command = self._command
+        values: dict[str, Any] = {}
+        try:
+            response = self._answer()
+            state = commands.ACCEPTED if response.get("status", "Accepted") in _YES else commands.REJECTED
+            values = {"response": self._masking().tree(response), "answered_at": clock.now()}
+        except CallErrored as error:
+            state, values = commands.ERROR, self._of_error(error) | {"answered_at": clock.now()}
+        except CallTimedOut:
+            state = commands.TIMED_OUT
+        except ChargerGone as error:
+            state, self._sent = commands.CHARGER_GONE, error.sent
+        except (ChargerBusy, DatabaseAway) as error:  # both before anything was written to the socket
+            code = NOT_SENT if isinstance(error, ChargerBusy) else NOT_NOTED
+            state, values = commands.ERROR, {"error_code": code, "error_description": str(error)}
+        except Exception:
+            log.exception("%s to charger %s failed", command.action, command.identity)
+            state = commands.CHARGER_GONE
+        self._ends(state, values)
+
+    def _answer(self) -> dict[str, Any]:
+        """The payload of the CALLRESULT; raises as Session.call does."""
+        command = self._command
+        session = self._central.registry.get(command.identity)
+        if session is None:
+            raise ChargerGone(sent=False)
+
+        def on_sent() -> None:
+            if clock.now() > command.expires_at:
+                raise ChargerBusy("The call stood in line for too long: it was not sent.")
+            self._record(commands.SENT, {"sent_at": clock.now()}, attempts=1)
+            self._sent = True
+
+        return session.call(
+            command.action,
+            command.payload,
+            message_id=command.message_id,
+            timeout=self._central.settings["CALL_TIMEOUT"],
+            asks_for=self._call.asks_for(command.payload),
+            on_sent=on_sent,
+            on_late=self._late,
+        )
+
+    def _late(self, answer: dict[str, Any] | CallErrored) -> None:
+        if isinstance(answer, CallErrored):
+            values = self._of_error(answer)
+        else:
+            values = {"response": self._masking().tree(answer)}
+        self._ends(commands.LATE_ANSWER, values | {"answered_at": clock.now()})
+
+    def _ends(self, state: str, values: dict[str, Any]) -> None:
+        command = self._command
+        try:
+            self._record(state, values)
+        finally:
+            ended = CommandEnded(
+                command.identity,
+                command.command_id,
+                state,
+                values.get("response"),
+                values.get("error_code"),
+                values.get("error_description"),
+                self._sent,
+            )
+            self._central.feed.publish([ended])
+
+    def _record(self, state: str, values: dict[str, Any], *, attempts: int = _ATTEMPTS) -> None:
+        """Commit a state. With one attempt it raises DatabaseAway; else it tries again and then gives up."""
+        for attempt in range(attempts, 0, -1):
+            try:
+                with turn(self._command.requested_by), writing(self._central.engine) as conn:
+                    self._write(conn, state, values)
+                return
+            except DatabaseAway:
+                if attempts == 1:
+                    raise
+                if attempt == 1:
+                    log.error("command %d could not be marked %r", self._command.command_id, state)
+                gevent.sleep(1)
+
+    def _write(self, conn: Connection, state: str, values: dict[str, Any]) -> None:
+        command = self._command
+        moved = commands.move(conn, command.command_id, state, **values)
+        if not moved and state in (commands.ACCEPTED, commands.REJECTED, commands.ERROR):
+            # Another process took this one for dead and marked the row timed out.
+            moved = commands.move(conn, command.command_id, commands.LATE_ANSWER, **values)
+        if not moved:
+            log.warning("command %d cannot become %r from where it is", command.command_id, state)
+        elif self._call.effect is not None:
+            answered = Answered(
+                command.charger_id,
+                command.identity,
+                state,
+                values.get("response") or {},
+                values.get("error_code"),
+                self._sent,
+                command.key_hash,
+            )
+            self._call.effect(conn, answered)
+
+    def _of_error(self, error: CallErrored) -> dict[str, Any]:
+        masking = self._masking()
+        return {
+            "error_code": masking.text(error.code)[:64],
+            "error_description": masking.text(error.description)[:1000],
+        }
+
+    def _masking(self) -> Masking:
+        return Masking(self._call.key(self._command.payload), self._command.known_hashes)
