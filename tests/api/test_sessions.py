@@ -111,7 +111,7 @@ def test_one_of_several_connectors_is_not_guessed(api: Api, charger: Plug) -> No
     assert "connectorId" not in made.asked[0][1]
 
 
-@pytest.mark.settings(OPERATOR_WAIT=0.3)
+@pytest.mark.settings(OPERATOR_WAIT=1.0)
 def test_accepted_is_not_started(api: Api, charger: Plug) -> None:
     made = charger("CP1")
     answer = api.post(START, SESSION)
