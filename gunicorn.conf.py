@@ -34,7 +34,9 @@ try:
 except ConfigurationError as error:
     print(f"Configuration: {error}", file=sys.stderr)
     sys.exit(os.EX_CONFIG)
-print(json.dumps([settings[key] for key in ("HOST", "PORT", "LOG_LEVEL", "ACCESS_LOG", "TRUSTED_PROXIES")]))
+print(json.dumps([
+    settings.host, settings.port, settings.log_level, settings.access_log, settings.trusted_proxies
+]))
 """
 
 

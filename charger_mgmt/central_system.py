@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Callable, Mapping
-from typing import Any
+from collections.abc import Callable
 
 from .live.last_seen import LastSeen
 from .live.registry import Registry
 from .services import retention
 from .services.committer import Committer
 from .services.feed import Feed
+from .settings import Settings
 from .store import engine
 from .store.sole import SoleProcess
 
@@ -22,7 +22,7 @@ class CentralSystem:
     connections.
     """
 
-    def __init__(self, settings: Mapping[str, Any]) -> None:
+    def __init__(self, settings: Settings) -> None:
         self.settings = settings
         self.process_id = str(uuid.uuid4())
         self.engine = engine.create(settings)

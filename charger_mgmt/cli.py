@@ -77,9 +77,8 @@ def create_first_user() -> None:
     """
     if accounts.has_any(db.engine):
         return
-    environ = config.environment()
-    username = environ.get("ADMIN_USERNAME", "").strip() or "admin"
-    given = environ.get("ADMIN_PASSWORD", "")
+    account = config.first_account()
+    username, given = account.admin_username, account.admin_password
     password = given or secrets.token_urlsafe(12)
     accounts.create(db.engine, username, password)
     if given:

@@ -1,7 +1,7 @@
 """The ground the tests stand on: databases, the application, a real server.
 
 In-memory tests use `app`, `client` and `auth`; tests over the wire use `server`. Each runs on SQLite and on
-MariaDB. `@pytest.mark.settings(CHARGER_ONBOARDING="closed")` changes the application's settings; a module's
+MariaDB. `@pytest.mark.settings(charger_onboarding="closed")` changes the application's settings; a module's
 `SERVER_ENVIRON = {...}` the environment of its server.
 """
 
@@ -24,12 +24,12 @@ from charger_mgmt.services import accounts
 
 from .support.mariadb import DatabaseServer, MariaDB, mariadb_is_installed
 from .support.server import PASSWORD, USERNAME, GunicornServer
-from .support.settings import variables
+from .support.settings import all_variables, marked, settings_for
 
 pytest_plugins = ["tests.support.chargers"]
 
 # What the developer has set for his own server must not colour the tests.
-for name in variables():
+for name in all_variables():
     os.environ.pop(name, None)
 os.environ["ENV_FILE"] = os.devnull
 os.environ["FLASK_SKIP_DOTENV"] = "1"
@@ -119,7 +119,7 @@ def database_url(backend: str, tmp_path: Path, request: pytest.FixtureRequest) -
 
 def migrate(url: str) -> None:
     """Upgrade a database to the newest version."""
-    app = create_app({"SQLALCHEMY_DATABASE_URI": url})
+    app = create_app(settings_for(url))
     with app.app_context():
         upgrade()
     dispose(app)
@@ -145,10 +145,8 @@ def _empty(server: DatabaseServer, database: str) -> None:
 @pytest.fixture
 def app(database_url: str, request: pytest.FixtureRequest) -> Iterator[Flask]:
     """The application on a fresh database, with no greenlets running."""
-    settings = {"SQLALCHEMY_DATABASE_URI": database_url, "TESTING": True}
-    for marker in reversed(list(request.node.iter_markers("settings"))):
-        settings |= marker.kwargs
-    app = create_app(settings)
+    app = create_app(settings_for(database_url, **marked(request)))
+    app.testing = True
     yield app
     dispose(app)
 

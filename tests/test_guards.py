@@ -21,9 +21,9 @@ EVERYTHING = {path.stem if path.is_file() else path.name for path in PACKAGE.ite
 MAY_IMPORT = {
     "ocpp": set(),
     "domain": {"ocpp"},
-    "store": {"ocpp", "domain", "errors", "clock"},
+    "store": {"ocpp", "domain", "errors", "clock", "settings"},
     "live": {"ocpp", "errors", "clock", "beside"},
-    "services": {"ocpp", "domain", "store", "live", "errors", "clock", "beside"},
+    "services": {"ocpp", "domain", "store", "live", "errors", "clock", "beside", "settings"},
     "gateway": EVERYTHING - {"api", "cli"},
     "api": EVERYTHING - {"gateway", "cli"},
     "simulate": {"ocpp", "clock"},

@@ -49,7 +49,7 @@ def test_without_a_limit_it_is_never_full():
         assert not pacing.is_full
 
 
-@pytest.mark.settings(ADMISSIONS_AT_ONCE=1)
+@pytest.mark.settings(admissions_at_once=1)
 def test_a_charger_that_comes_while_too_many_enter_is_asked_to_come_back(app, charger):
     connections = app.extensions["gateway"].connections
     with connections._pacing.entering(), pytest.raises(HandshakeRefused) as refused:

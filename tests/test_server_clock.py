@@ -63,7 +63,7 @@ def test_a_clock_that_jumps_forward_makes_nobody_silent(watcher, charger, operat
     assert operator.sees("CP-1")["status"] == "Available"
 
 
-@pytest.mark.settings(HEARTBEAT_TIMEOUT=1, LIVENESS_PROBE_SECONDS=0)
+@pytest.mark.settings(heartbeat_timeout=1, liveness_probe_seconds=0)
 def test_after_a_jump_back_silence_is_still_noticed_in_time(watcher, charger, operator, database_clock):
     boots(charger)
     watcher.turn()
@@ -81,7 +81,7 @@ def test_after_a_jump_back_silence_is_still_noticed_in_time(watcher, charger, op
     assert time.monotonic() - began > 0.8
 
 
-@pytest.mark.settings(HEARTBEAT_TIMEOUT=1, LIVENESS_PROBE_SECONDS=0)
+@pytest.mark.settings(heartbeat_timeout=1, liveness_probe_seconds=0)
 def test_after_a_jump_forward_silence_is_still_noticed_in_time(watcher, charger, operator, database_clock):
     boots(charger)
     watcher.turn()
@@ -95,7 +95,7 @@ def test_after_a_jump_forward_silence_is_still_noticed_in_time(watcher, charger,
     )
 
 
-@pytest.mark.settings(HEARTBEAT_TIMEOUT=1, LIVENESS_PROBE_SECONDS=0)
+@pytest.mark.settings(heartbeat_timeout=1, liveness_probe_seconds=0)
 def test_a_jump_while_we_were_not_running_is_put_right_at_the_start(app, charger, operator, database_clock):
     central = app.extensions["central_system"]
     before = LivenessWatch(central)

@@ -50,9 +50,9 @@ class Gateway:
 def register(app: Flask) -> None:
     """Open /ocpp to chargers, and let the application's process watch them."""
     central = app.extensions["central_system"]
-    settings = app.config
-    keepalive = KeepAlive(settings["WEBSOCKET_PING_INTERVAL"], settings["HEARTBEAT_TIMEOUT"])
-    pacing, sources, places = Pacing(settings["ADMISSIONS_AT_ONCE"]), Sources(settings), Places()
+    settings = central.settings
+    keepalive = KeepAlive(settings.websocket_ping_interval, settings.heartbeat_timeout)
+    pacing, sources, places = Pacing(settings.admissions_at_once), Sources(settings), Places()
     gateway = app.extensions["gateway"] = Gateway(
         Admission(central.engine, central.committer, settings, pacing, sources, places),
         Connections(central, pacing, sources, places),
@@ -62,7 +62,7 @@ def register(app: Flask) -> None:
     )
     app.config["SOCK_SERVER_OPTIONS"] = {
         "keepalive": keepalive,
-        "max_message_bytes": settings["MAX_MESSAGE_BYTES"],
+        "max_message_bytes": settings.max_message_bytes,
     }
     app.wsgi_app = ChargerPaths(app.wsgi_app)  # type: ignore[method-assign]
     # Not the blueprint's own before_request: that one is silent when no route matches.

@@ -21,6 +21,7 @@ from ..ocpp import identities
 from ..services import charger_passwords
 from ..services.boot import admits
 from ..services.committer import Committer
+from ..settings import Settings
 from ..store import chargers
 from ..store.connections import reading, writing
 from . import addresses
@@ -90,7 +91,7 @@ class Admission:
         self,
         engine: Engine,
         committer: Committer,
-        settings: Mapping[str, Any],
+        settings: Settings,
         pacing: Pacing,
         sources: Sources,
         places: Places,
@@ -101,9 +102,9 @@ class Admission:
         self._pacing = pacing
         self._sources = sources
         self._places = places
-        self._onboarding = settings["CHARGER_ONBOARDING"]
-        self._needs_password = settings["CHARGER_AUTH"] == "password"
-        self._origins = settings["CHARGER_ORIGINS"]
+        self._onboarding = settings.charger_onboarding
+        self._needs_password = settings.charger_auth == "password"
+        self._origins = settings.charger_origins
         self._turns = BoundedSemaphore(_LOOKUPS)
         self.stopping = False
 

@@ -104,7 +104,7 @@ class Connections:
         """The database is back: it learns who has left, and forgets connections that never came about."""
         gevent.spawn(self._note_the_unnoted)
         # Not before every Connect from before the outage is stored or given up, and has its session.
-        gevent.spawn_later(self._central.settings["COMMIT_TIMEOUT"], self._forget_ghosts, clock.now())
+        gevent.spawn_later(self._central.settings.commit_timeout, self._forget_ghosts, clock.now())
 
     def _forget_ghosts(self, returned: datetime) -> None:
         central = self._central
@@ -178,9 +178,9 @@ def _serve(
         registration=opened["registration"],
         automatic_calls=opened["automatic_calls"],
         strict=opened["strict"],
-        admitted=admits(opened["approved"], central.settings["CHARGER_ONBOARDING"]),
+        admitted=admits(opened["approved"], central.settings.charger_onboarding),
         proven=admitted.proven,
-        timeouts_before_drop=central.settings["CALL_TIMEOUTS_BEFORE_DROP"],
+        timeouts_before_drop=central.settings.call_timeouts_before_drop,
         socket=socket,
         last_seen=central.last_seen,
         handle=handle,
@@ -200,7 +200,7 @@ def _serve(
             # Not a normal end, after which some chargers do not come back: it may be the real one that is replaced.
             replaced.close(frames.SERVICE_RESTART, "a newer connection of this charger has taken over")
         if session.registration is None and not session.proven:
-            wait = central.settings["FIRST_MESSAGE_SECONDS"]
+            wait = central.settings.first_message_seconds
             silent = gevent.spawn_later(wait, _ends_if_silent, session)
         session.serve()
     finally:
@@ -224,6 +224,6 @@ def over_quota(central: CentralSystem, connections: Connections, charger_id: int
     if not connections.sources.is_news(identity):
         return
     log.warning("charger %s: closed, it may not store more before it is approved", identity)
-    payload = {"reason": OVER_QUOTA, "limit": central.settings["UNAPPROVED_BYTES_PER_HOUR"]}
+    payload = {"reason": OVER_QUOTA, "limit": central.settings.unapproved_bytes_per_hour}
     message = ChargerMessage("QuotaExceeded", charger_id, identity, payload, "", None, clock.now())
     central.committer.begin(message, lambda _: None)

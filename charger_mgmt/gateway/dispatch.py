@@ -146,7 +146,7 @@ def _message(
         clock.now(),
         checked.oddities + call.oddities,
         proven=session.proven,
-        behind=central.settings["CLOCKS_BELIEVED_FOR"],
+        behind=central.settings.clocks_believed_for,
     )
 
 

@@ -102,7 +102,7 @@ class FlatSession:
         self._password_hash = admitted.password_hash
         self._speakers: dict[str, _Speaker] = {}
         self._refusal = _Refusal("", "", -inf, "", 0)
-        self._onboarding = central.settings["CHARGER_ONBOARDING"]
+        self._onboarding = central.settings.charger_onboarding
         self._malformed = 0
 
     def serve(self) -> None:
@@ -226,7 +226,7 @@ class FlatSession:
                 message.oddities,
                 flat=True,
                 proven=self._authenticated_as == message.identity,
-                behind=self._central.settings["CLOCKS_BELIEVED_FOR"],
+                behind=self._central.settings.clocks_believed_for,
             )
         ).payload
         if action == _BOOT:
@@ -296,9 +296,9 @@ class FlatSession:
         settings = self._central.settings
         proven = self._is_proven(message.identity, row)
         if row is None:
-            if settings["CHARGER_ONBOARDING"] == "closed":
+            if settings.charger_onboarding == "closed":
                 raise _Refused("no charger by this identity is known here")
-            if settings["CHARGER_AUTH"] == "password":
+            if settings.charger_auth == "password":
                 raise _Refused(_OPEN_WITH_IT)
             if message.message_type == "Heartbeat":
                 raise _Refused("this charger is not known yet; send a BootNotification first")
@@ -310,7 +310,7 @@ class FlatSession:
             raise _Refused(_OCPP_J)
         elif proven:
             return row
-        elif row.password_hash or (settings["CHARGER_AUTH"] == "password" and not row.allow_without_password):
+        elif row.password_hash or (settings.charger_auth == "password" and not row.allow_without_password):
             raise _Refused(_OPEN_WITH_IT)
         elif row.bound_dialect == OCPP16:
             raise _Refused(_OCPP_J)
@@ -338,7 +338,7 @@ def serve(central: CentralSystem, gateway: Gateway, socket: ChargerSocket, admit
     with connections.seated(admitted, socket) as place:
         session = FlatSession(central, gateway.admission, connections, socket, admitted, place)
         central.registry.hold(session)
-        silent = gevent.spawn_later(central.settings["FIRST_MESSAGE_SECONDS"], session.ends_if_silent)
+        silent = gevent.spawn_later(central.settings.first_message_seconds, session.ends_if_silent)
         try:
             session.serve()
         finally:

@@ -40,9 +40,9 @@ class FollowUps:
         """Call this when the answer to `action` has been sent."""
         booted = action == "BootNotification" and session.registration == "Accepted"
         settings = self._central.settings
-        if not (follow_ups or booted) or not settings["AUTOMATIC_CALLS"] or not session.automatic_calls:
+        if not (follow_ups or booted) or not settings.automatic_calls or not session.automatic_calls:
             return
-        delay = settings["FOLLOW_UP_DELAY"]
+        delay = settings.follow_up_delay
         if booted and (last := self._set_up_at.get(session.charger_id)) is not None:
             delay = max(delay, last + BOOT_PAUSE - clock.monotonic())
         key = (session.charger_id, action)
@@ -82,7 +82,7 @@ class FollowUps:
                 follow_up.action,
                 follow_up.payload,
                 requested_by="system",
-                wait=self._central.settings["CALL_TIMEOUT"],
+                wait=self._central.settings.call_timeout,
             )
         except ChargerManagementError as error:
             log.info(

@@ -60,7 +60,7 @@ def start(central: CentralSystem) -> None:
     again = _ends_the_process(take_over)
     committer.on_return += [again, watcher.resume]
     take_over()
-    gevent.spawn(_run, watcher, central.settings["SWEEP_INTERVAL"])
+    gevent.spawn(_run, watcher, central.settings.sweep_interval)
     gevent.spawn(_keep, _ends_the_process(central.sole.keep))
 
 
@@ -71,7 +71,7 @@ def _take_over(central: CentralSystem) -> None:
     central.sole.take()
     with central.engine.begin() as conn:
         left = connections.put_right(conn, central.process_id, clock.now())
-    room.warm(central.engine, central.settings["CHARGER_CONNECTIONS"])
+    room.warm(central.engine, central.settings.charger_connections)
     commands.put_right(central)
     if left:
         log.info("%d chargers were left as connected by an earlier process", left)
@@ -159,10 +159,10 @@ class LivenessWatch:
             if seen:
                 liveness.note_seen(conn, seen)
         self._resume_due, self._offset = False, offset
-        limit = timedelta(seconds=central.settings["HEARTBEAT_TIMEOUT"])
+        limit = timedelta(seconds=central.settings.heartbeat_timeout)
         with central.engine.begin() as conn:
             silent = liveness.sweep(conn, limit)
-        every = min(SIGNS_EVERY, central.settings["RETIRE_CONNECTORS_AFTER"].total_seconds())
+        every = min(SIGNS_EVERY, central.settings.retire_connectors_after)
         if clock.monotonic() - self._signs_at > every:
             self._signs_at = clock.monotonic()
             self._look_for_the_lost()
@@ -172,14 +172,14 @@ class LivenessWatch:
     def _look_for_the_lost(self) -> None:
         """Sessions without any sign, connectors that are no more."""
         central, now = self._central, clock.now()
-        after = central.settings["RETIRE_CONNECTORS_AFTER"]
+        after = timedelta(seconds=central.settings.retire_connectors_after)
         with central.engine.begin() as conn:
             transactions.flag_without_sign(conn, now)
         with central.engine.begin() as conn:
             if retired := connectors.retire(conn, now, after):
                 log.info("%d connectors are retired: their chargers have them no more", retired)
             unexplained = connectors.unexplained(conn, now, after)
-        if not central.settings["AUTOMATIC_CALLS"]:
+        if not central.settings.automatic_calls:
             return
         for identity in unexplained:
             session = central.registry.get(identity)
@@ -193,8 +193,8 @@ class LivenessWatch:
         One that has connected and said nothing has been quiet since then.
         """
         settings = self._central.settings
-        limit, early = settings["HEARTBEAT_TIMEOUT"], settings["LIVENESS_PROBE_SECONDS"]
-        if not early or not settings["AUTOMATIC_CALLS"]:
+        limit, early = settings.heartbeat_timeout, settings.liveness_probe_seconds
+        if not early or not settings.automatic_calls:
             return
         now = clock.monotonic()
         quiet = [

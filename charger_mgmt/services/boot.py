@@ -66,7 +66,7 @@ def boot(
     replies, journal = [], []
     for message in messages:
         before = known.get(message.charger_id)
-        status = registration(before.approved if before else None, settings["CHARGER_ONBOARDING"])
+        status = registration(before.approved if before else None, settings.charger_onboarding)
         inventory = {column: _text(message.payload.get(field)) for column, field in _INVENTORY.items()}
         since = before.box_since if before else None
         rows[message.charger_id] = {
@@ -78,7 +78,7 @@ def boot(
             "box_since": message.received_at if before and _is_another_box(before, inventory) else since,
             **inventory,
         }
-        interval = settings["HEARTBEAT_INTERVAL"] if status == ACCEPTED else RETRY_INTERVAL
+        interval = settings.heartbeat_interval if status == ACCEPTED else RETRY_INTERVAL
         answer = {"status": status, "currentTime": timestamps.format(now), "interval": interval}
         replies.append(Reply(answer, _follow_ups(message, status)))
         journal.append((message, message.action, {"request": message.payload, "status": status}))
@@ -134,13 +134,13 @@ def unapproved(conn: Connection, charger_ids: Iterable[int], settings: Settings)
 
     Their rows are locked, so that an approval comes before it or after it, and then finds what was stored.
     """
-    if settings["CHARGER_ONBOARDING"] == "open":
+    if settings.charger_onboarding == "open":
         return set()  # who is refused there has no socket
     wanted = bulk.distinct(charger_ids)
     rows = conn.execute(
         select(_C.id, _C.approved).where(_C.id.in_(wanted)).order_by(_C.id).with_for_update(read=True)
     )
-    return {row.id for row in rows if not admits(row.approved, settings["CHARGER_ONBOARDING"])}
+    return {row.id for row in rows if not admits(row.approved, settings.charger_onboarding)}
 
 
 def _follow_ups(message: ChargerMessage, status: str) -> tuple[FollowUp, ...]:

@@ -31,6 +31,7 @@ from ..errors import (
     DatabaseAway,
     NotFound,
 )
+from ..settings import Settings
 from ..store import chargers, commands, tags
 from ..store.connections import reading, writing
 from ..store.pages import Page
@@ -70,7 +71,7 @@ _turns = {"system": BoundedSemaphore(3), "operator": BoundedSemaphore(3)}
 class Central(Protocol):
     """What a command needs of the central system."""
 
-    settings: Mapping[str, Any]
+    settings: Settings
     engine: Engine
     registry: Any
     feed: Feed
@@ -284,7 +285,7 @@ def _see_through(central: Central, command: Queued) -> None:
             command.action,
             command.payload,
             message_id=command.message_id,
-            timeout=central.settings["CALL_TIMEOUT"],
+            timeout=central.settings.call_timeout,
             on_sent=on_sent,
             on_late=on_late,
         )

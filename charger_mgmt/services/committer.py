@@ -119,7 +119,7 @@ class Committer:
 
         self._started = True
         one_writer = self._engine.dialect.name == "sqlite"
-        for _ in range(1 if one_writer else self._settings["COMMITTERS"]):
+        for _ in range(1 if one_writer else self._settings.committers):
             gevent.spawn(self._work, one_writer)
 
     def begin(self, message: ChargerMessage, done: Callable[[Ticket], None]) -> None:
@@ -174,7 +174,7 @@ class Committer:
         import gevent
         from gevent.hub import Waiter
 
-        size, limit = self._settings["BATCH_SIZE"], self._settings["COMMIT_TIMEOUT"]
+        size, limit = self._settings.batch_size, self._settings.commit_timeout
         waiting, waiter = self._waiting, Waiter()
         long = False
         while True:
@@ -302,7 +302,7 @@ class Committer:
                 took = clock.monotonic() - began
                 soon = took < STALE_SECONDS
                 # Longer than a statement may take: it was we who stood still.
-                stood_still = took > self._settings["DATABASE_TIMEOUT"] + LATE
+                stood_still = took > self._settings.database_timeout + LATE
                 stale = fault is Fault.AWAY and attempt == 1 and (soon or stood_still)
                 # The same session on another socket, committed a moment ago, is contention of a kind.
                 contended = (fault is Fault.CONTENTION or is_already_there(error)) and attempt < attempts
@@ -395,7 +395,7 @@ class Committer:
             except Exception as error:
                 log.info("the database is still away: %s", _first_line(error))
         self._prober = None
-        room.warm(self._engine, self._settings["CHARGER_CONNECTIONS"])
+        room.warm(self._engine, self._settings.charger_connections)
         self.returned_at = clock.monotonic()
         self.available = True
         log.warning("the database takes writes again")

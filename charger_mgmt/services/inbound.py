@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, TypeAlias
@@ -10,6 +10,7 @@ from typing import Any, TypeAlias
 from sqlalchemy import Connection
 
 from ..domain import transactions as rules
+from ..settings import Settings as Settings
 from .feed import Fact
 
 
@@ -62,6 +63,5 @@ class Reply:
     facts: tuple[Fact, ...] = ()
 
 
-Settings: TypeAlias = Mapping[str, Any]
 #: Handles messages of one action as a set: the replies stand in the order of the messages.
 BatchService: TypeAlias = Callable[[Connection, Sequence[ChargerMessage], datetime, Settings], list[Reply]]

@@ -86,7 +86,7 @@ def start(
         message = "must not be a relative path: nobody could name it in an address"
     if message is not None:
         raise InvalidInput(f"sessionId: {message}", {"sessionId": message})
-    deadline = clock.monotonic() + central.settings["OPERATOR_WAIT"]
+    deadline = clock.monotonic() + central.settings.operator_wait
     at_once = earlier = fresh = None
     with writing(engine) as conn:
         # The lock makes two requests with one sessionId come one after the other.
@@ -176,7 +176,7 @@ def end(central: Central, engine: Engine, name: str, *, force: bool = False, req
     A forced end needs no charger: the transaction becomes Interrupted, with the last thing known of it.
     Raises as `start` does, and AmbiguousSession.
     """
-    deadline = clock.monotonic() + central.settings["OPERATOR_WAIT"]
+    deadline = clock.monotonic() + central.settings.operator_wait
     with writing(engine) as conn:
         row = _find(conn, name)
         if row.status == COMPLETED or (force and row.status == INTERRUPTED):

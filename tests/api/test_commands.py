@@ -168,7 +168,7 @@ def test_an_offline_charger_is_409(api: Api, charger: Plug) -> None:
     assert (answer.status_code, answer.json["code"]) == (409, "charger-offline")
 
 
-@pytest.mark.settings(OPERATOR_WAIT=0.2)
+@pytest.mark.settings(operator_wait=0.2)
 def test_an_answer_that_is_not_there_yet_is_202(api: Api, charger: Plug) -> None:
     made = charger("CP1")
     made.answers["Reset"] = None
@@ -179,7 +179,7 @@ def test_an_answer_that_is_not_there_yet_is_202(api: Api, charger: Plug) -> None
     until(lambda: api.get(href).json["state"] == "accepted")
 
 
-@pytest.mark.settings(CALL_TIMEOUT=0.1)
+@pytest.mark.settings(call_timeout=0.1)
 def test_a_time_out_is_unknown_and_a_late_answer_still_counts(api: Api, charger: Plug) -> None:
     made = charger("CP1")
     made.answers["Reset"] = None
@@ -217,7 +217,7 @@ def test_calls_go_out_one_at_a_time_in_order(api: Api, charger: Plug, app: Flask
     until(lambda: len(made.asked) == 2)
 
 
-@pytest.mark.settings(CHARGER_ONBOARDING="approve")
+@pytest.mark.settings(charger_onboarding="approve")
 @pytest.mark.parametrize("action", ["RemoteStartTransaction", "RemoteStopTransaction"])
 def test_a_pending_charger_gets_no_remote_start_or_stop(api: Api, charger: Plug, action: str) -> None:
     made = charger("CP1")

@@ -11,20 +11,19 @@ from typing import Any
 import pytest
 from sqlalchemy import select
 
-import config
 from charger_mgmt import clock
 from charger_mgmt.services.committer import Committer
 from charger_mgmt.services.inbound import ChargerMessage, Reply
 from charger_mgmt.store import bulk, engine
 from charger_mgmt.store.models import Base, Tag
+from tests.support.settings import marked, settings_for
 
 
 class Central:
     """A committer on a fresh database, and the questions that tests ask of the tables."""
 
     def __init__(self, database_url: str, **settings: Any) -> None:
-        read = config.load({"DATABASE_URL": database_url, "JWT_SECRET_KEY": "x" * 40})
-        self.settings = read | settings
+        self.settings = settings_for(database_url, **settings)
         self.engine = engine.create(self.settings)
         self.committer = Committer(self.engine, self.settings)
 
@@ -142,9 +141,6 @@ def ago(**parts: float) -> datetime:
 
 @pytest.fixture
 def central(database_url: str, request: pytest.FixtureRequest) -> Iterator[Central]:
-    settings: dict[str, Any] = {}
-    for marker in reversed(list(request.node.iter_markers("settings"))):
-        settings |= marker.kwargs
-    made = Central(database_url, **settings)
+    made = Central(database_url, **marked(request))
     yield made
     made.engine.dispose()

@@ -24,7 +24,7 @@ def fragile(mariadb):
     """A central system on a MariaDB that the test may kill."""
     url = mariadb.create_database()
     migrate(url)
-    made = Central(url, COMMIT_TIMEOUT=8.0, DATABASE_TIMEOUT=2)
+    made = Central(url, commit_timeout=8.0, database_timeout=2)
     made.server = mariadb
     yield made
     made.engine.dispose()

@@ -41,7 +41,7 @@ def becomes_slow(central, seconds, commits=None):
 @pytest.fixture
 def hurried(central):
     """A committer that takes one message at a time."""
-    central.settings |= {"COMMIT_TIMEOUT": TIMEOUT, "BATCH_SIZE": 1}
+    central.settings = replace(central.settings, commit_timeout=TIMEOUT, batch_size=1)
     central.committer = Committer(central.engine, central.settings)
     central.committer.start()
     return central

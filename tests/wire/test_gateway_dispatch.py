@@ -70,7 +70,7 @@ def test_a_broken_stop_is_taken(charger: Charger) -> None:
     assert answer[:2] == [3, "s"]
 
 
-@pytest.mark.settings(CHARGER_ONBOARDING="approve")
+@pytest.mark.settings(charger_onboarding="approve")
 def test_a_pending_charger_may_send_only_what_was_triggered(charger: Charger) -> None:
     assert charger.calls("BootNotification", BOOT)[2]["status"] == "Pending"
     assert charger.calls("StatusNotification", STATUS)[2] == "SecurityError"
@@ -118,7 +118,7 @@ def test_a_charger_that_reports_no_status_after_its_boot_is_asked_for_it(app: Fl
     reader.join(timeout=5)
 
 
-@pytest.mark.settings(FOLLOW_UP_DELAY=0.0)
+@pytest.mark.settings(follow_up_delay=0.0)
 def test_a_charger_that_boots_in_a_loop_is_set_up_once(app: Flask) -> None:
     charger = Charger(app)
     charger.central.registry.add(charger.session)
@@ -136,7 +136,7 @@ def test_a_charger_that_boots_in_a_loop_is_set_up_once(app: Flask) -> None:
     charger.session.end()
 
 
-@pytest.mark.settings(AUTOMATIC_CALLS=False)
+@pytest.mark.settings(automatic_calls=False)
 def test_automatic_calls_can_be_switched_off(app: Flask) -> None:
     charger = Charger(app)
     charger.central.registry.add(charger.session)

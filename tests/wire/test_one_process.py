@@ -14,15 +14,16 @@ from charger_mgmt.store import sole
 from charger_mgmt.store.sole import SoleProcess
 from tests.support.processes import wait_until
 from tests.support.server import GunicornServer
+from tests.support.settings import settings_for
 
 
 @pytest.fixture
-def claims(app):
+def claims(database_url):
     """Claims to the application's database, as of processes."""
     made: list[SoleProcess] = []
 
     def make() -> SoleProcess:
-        made.append(SoleProcess(create_app(dict(app.config)).extensions["central_system"].engine))
+        made.append(SoleProcess(create_app(settings_for(database_url)).extensions["central_system"].engine))
         return made[-1]
 
     yield make
