@@ -29,7 +29,8 @@ def create_app(settings: Settings | None = None) -> Flask:
     db.init_app(app)
     migrate.init_app(app, db, directory=str(config.ROOT / "migrations"), render_as_batch=True)
     jwt.init_app(app)
-    app.extensions["central_system"] = CentralSystem(settings)
+    with app.app_context():
+        app.extensions["central_system"] = CentralSystem(settings, db.engine)
     gateway.register(app)
     api.register(app)
     cli.register(app)

@@ -5,33 +5,32 @@ from __future__ import annotations
 import uuid
 from collections.abc import Callable
 
+from sqlalchemy import Engine
+
 from .live.last_seen import LastSeen
 from .live.registry import Registry
 from .services import retention
+from .services.batch_services import BATCH_SERVICES
 from .services.committer import Committer
 from .services.feed import Feed
 from .settings import Settings
-from .store import engine
+from .store.database import Database
 from .store.sole import SoleProcess
 
 
 class CentralSystem:
-    """One process of the central system: its settings, its database connections, its sockets.
+    """One process of the central system: its settings, its database, its sockets."""
 
-    The chargers' side has an engine of its own, so that REST and chargers never wait for each other's
-    connections.
-    """
-
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: Settings, rest: Engine) -> None:
         self.settings = settings
         self.process_id = str(uuid.uuid4())
-        self.engine = engine.create(settings)
+        self.database = Database(settings, rest)
         self.registry = Registry()
         self.last_seen = LastSeen()
         #: What has happened, for whoever in this process wants to know.
         self.feed = Feed()
-        self.committer = Committer(self.engine, settings, self.feed)
-        self.sole = SoleProcess(self.engine)
+        self.committer = Committer(self.database, settings, BATCH_SERVICES, self.feed)
+        self.sole = SoleProcess(self.database.engine)
         #: Called by start(), in order; the gateway adds its greenlets here.
         self.on_start: list[Callable[[CentralSystem], None]] = [retention.start]
 

@@ -134,7 +134,7 @@ def drop_old_rows() -> None:
     """
     central = current_app.extensions["central_system"]
     dropped: dict[str, int] = {}
-    for table, count in retention.apply(central.engine, central.settings, clock.now()):
+    for table, count in retention.apply(central.database.engine, central.settings, clock.now()):
         dropped[table] = count
         click.echo(f"\r{table}: {count} rows", nl=False, err=True)
     click.echo(err=True)

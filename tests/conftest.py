@@ -127,9 +127,9 @@ def migrate(url: str) -> None:
 
 def dispose(app: Flask) -> None:
     """Close every database connection of an application."""
-    with app.app_context():
-        db.engine.dispose()
-    app.extensions["central_system"].engine.dispose()
+    database = app.extensions["central_system"].database
+    database.engine.dispose()
+    database.rest.dispose()
 
 
 def _empty(server: DatabaseServer, database: str) -> None:
@@ -144,9 +144,10 @@ def _empty(server: DatabaseServer, database: str) -> None:
 
 @pytest.fixture
 def app(database_url: str, request: pytest.FixtureRequest) -> Iterator[Flask]:
-    """The application on a fresh database, with no greenlets running."""
+    """The application on a fresh database, with no greenlets running but those that commit."""
     app = create_app(settings_for(database_url, **marked(request)))
     app.testing = True
+    app.extensions["central_system"].committer.start()
     yield app
     dispose(app)
 

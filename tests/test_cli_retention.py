@@ -10,7 +10,7 @@ from charger_mgmt.store.models import Charger, ChargerEvent
 
 
 def test_it_drops_what_is_old_and_says_how_much(app):
-    engine = app.extensions["central_system"].engine
+    engine = app.extensions["central_system"].database.engine
     with engine.begin() as conn:
         bulk.insert(conn, Charger.__table__, [{"identity": "CP1", "created_at": clock.now()}])
         charger_id = conn.scalar(select(Charger.id))

@@ -165,7 +165,7 @@ def test_every_message_of_a_charger_has_its_service() -> None:
     from charger_mgmt.gateway.dispatch import FROM_MEMORY, SESSION_EFFECTS
     from charger_mgmt.ocpp.actions import FROM_CENTRAL_SYSTEM, FROM_CHARGER
     from charger_mgmt.services.answers import EFFECTS
-    from charger_mgmt.services.committer import BATCH_SERVICES
+    from charger_mgmt.services.batch_services import BATCH_SERVICES
 
     of_ours = {"Connect", "Disconnect", "Refused", "QuotaExceeded"}
     assert BATCH_SERVICES.keys() - of_ours == FROM_CHARGER

@@ -61,7 +61,7 @@ def test_a_charger_that_comes_while_too_many_enter_is_asked_to_come_back(app, ch
 
 
 def test_boots_after_an_outage_get_shorter_intervals_in_both_dialects(app, charger, flat_charger):
-    app.extensions["central_system"].committer.returned_at = clock.monotonic()
+    app.extensions["central_system"].database.returned_at = clock.monotonic()
     for booting in (charger, flat_charger):
         intervals = {booting.boots()["interval"] for _ in range(20)}
         assert len(intervals) > 1

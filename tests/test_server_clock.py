@@ -38,7 +38,7 @@ def database_clock(app):
     def use(connection, _record):
         connection.create_function("strftime", -1, clock.text)
 
-    event.listen(app.extensions["central_system"].engine, "connect", use)
+    event.listen(app.extensions["central_system"].database.engine, "connect", use)
     return clock
 
 

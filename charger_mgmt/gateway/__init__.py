@@ -54,7 +54,7 @@ def register(app: Flask) -> None:
     keepalive = KeepAlive(settings.websocket_ping_interval, settings.heartbeat_timeout)
     pacing, sources, places = Pacing(settings.admissions_at_once), Sources(settings), Places()
     gateway = app.extensions["gateway"] = Gateway(
-        Admission(central.engine, central.committer, settings, pacing, sources, places),
+        Admission(central.database, settings, pacing, sources, places),
         Connections(central, pacing, sources, places),
         FollowUps(central),
         keepalive,

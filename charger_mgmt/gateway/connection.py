@@ -51,7 +51,7 @@ class Connections:
         self.places = places
         #: Departures that the database did not take: charger id → message. The newest is enough.
         self._unnoted: dict[int, ChargerMessage] = {}
-        central.committer.on_return.append(self._put_right)
+        central.database.on_return.append(self._put_right)
 
     @contextmanager
     def seated(self, admitted: Admitted, socket: Any) -> Iterator[Place]:
@@ -90,12 +90,11 @@ class Connections:
         self._note(ChargerMessage("Disconnect", charger_id, identity, payload, "", None, clock.now()))
 
     def _note(self, message: ChargerMessage) -> None:
-        committer = self._central.committer
         try:
-            committer.submit(message)
+            self._central.committer.submit(message)
         except DatabaseAway:
             self._unnoted[message.charger_id] = message
-            if committer.available:  # too busy, not away: nobody will tell us that it is back
+            if self._central.database.available:  # too busy, not away: nobody will tell us that it is back
                 gevent.spawn_later(_NOTE_AGAIN, self._note_the_unnoted)
         except Exception:
             log.exception("charger %s: its departure could not be noted", message.identity)
@@ -113,7 +112,7 @@ class Connections:
             return {session.charger_id: session.generation for session in central.registry.all()}
 
         try:
-            with central.engine.begin() as conn:
+            with central.database.engine.begin() as conn:
                 ghosts = put_right_ours(conn, central.process_id, held, returned, clock.now())
         except SQLAlchemyError as error:  # away again: the next return will see to it
             log.info("connections could not be put right: %s", type(error).__name__)

@@ -15,8 +15,6 @@ from ..live.session import Session
 from ..ocpp import errors, schemas, timestamps
 from ..ocpp.actions import FROM_CHARGER, NEVER_REFUSED
 from ..ocpp.conversation import CallReceived
-from ..ocpp.conversation import Reply as Send
-from ..ocpp.salvage import saved_call
 from ..services.committer import ProcessingFailed, Ticket
 from ..services.inbound import ChargerMessage, FollowUp, Reply
 from . import pacing
@@ -85,23 +83,6 @@ def _begin(
     except Exception as error:
         reply = _failed(session, call, error)
     done(reply)
-
-
-def answer(central: CentralSystem, session: Session, call: CallReceived) -> Answer:
-    """Handle one CALL with a committer that has not been started: it stores at once."""
-    answers: list[Answer] = []
-    central.last_seen.touch(session.charger_id)
-    _begin(central, session, call, answers.append)
-    return answers[0]
-
-
-def receive(central: CentralSystem, session: Session, text: str) -> str | None:
-    """One frame in, its answer out, for use without a socket (see `answer`); None: no answer is due."""
-    event = session.conversation.receive(text, clock.monotonic())
-    call = saved_call(event, text) if isinstance(event, Send) else event
-    if isinstance(call, CallReceived):
-        return answer(central, session, call).text
-    return event.text if isinstance(event, Send) else None
 
 
 def _violation(session: Session, action: str, checked: schemas.Checked) -> schemas.Violation | None:
@@ -201,7 +182,7 @@ def _booted(central: CentralSystem, session: Session, reply: Reply) -> Reply:
     session.admitted = session.registration == ACCEPTED
     session.status_reported = False
     session.connectors_asked = False
-    return Reply(pacing.paced(reply.payload, central.committer.since_return), reply.follow_ups)
+    return Reply(pacing.paced(reply.payload, central.database.since_return), reply.follow_ups)
 
 
 def _status_reported(central: CentralSystem, session: Session, reply: Reply) -> Reply:

@@ -234,7 +234,7 @@ class FlatSession:
             speaker.admitted = answer["status"] == ACCEPTED
             if speaker.admitted:
                 self._place.is_known_now()
-            answer = paced(answer, self._central.committer.since_return)
+            answer = paced(answer, self._central.database.since_return)
         return answer
 
     def _speaker(self, message: FlatMessage) -> _Speaker:

@@ -43,8 +43,7 @@ def start(central: CentralSystem) -> None:
     A process may be started while the database is away: then it turns chargers away and puts things right
     as soon as the database takes writes.
     """
-    watcher = LivenessWatch(central)
-    committer = central.committer
+    watcher, database = LivenessWatch(central), central.database
 
     def take_over() -> None:
         try:
@@ -53,12 +52,12 @@ def start(central: CentralSystem) -> None:
             cause = error.__cause__ if isinstance(error, DatabaseAway) else error
             if cause is None or classify(cause) is Fault.POISON:
                 raise
-            committer.database_is_away(cause)
+            database.is_away(cause)
         else:
-            committer.on_return.remove(again)
+            database.on_return.remove(again)
 
     again = _ends_the_process(take_over)
-    committer.on_return += [again, watcher.resume]
+    database.on_return += [again, watcher.resume]
     take_over()
     gevent.spawn(_run, watcher, central.settings.sweep_interval)
     gevent.spawn(_keep, _ends_the_process(central.sole.keep))
@@ -66,12 +65,12 @@ def start(central: CentralSystem) -> None:
 
 def _take_over(central: CentralSystem) -> None:
     """Make sure that this process is the only one and that its connections fit; put right what was left."""
-    with central.engine.begin() as conn:
+    with central.database.engine.begin() as conn:
         room.check(conn, central.settings)
     central.sole.take()
-    with central.engine.begin() as conn:
+    with central.database.engine.begin() as conn:
         left = connections.put_right(conn, central.process_id, clock.now())
-    room.warm(central.engine, central.settings.charger_connections)
+    central.database.warm()
     commands.put_right(central)
     if left:
         log.info("%d chargers were left as connected by an earlier process", left)
@@ -132,7 +131,7 @@ class LivenessWatch:
 
     def turn(self) -> None:
         """Write down who has spoken, mark the silent, ask those who are about to become so."""
-        if not self._central.committer.available:
+        if not self._central.database.available:
             return
         seen = self._central.last_seen.take()
         try:
@@ -141,7 +140,7 @@ class LivenessWatch:
             self._central.last_seen.put_back(seen)
             fault = classify(error)
             if fault is Fault.AWAY:
-                self._central.committer.database_is_away(error)
+                self._central.database.is_away(error)
             elif fault is Fault.POISON:
                 raise
             return
@@ -149,7 +148,7 @@ class LivenessWatch:
 
     def _write(self, seen: set[int]) -> None:
         central = self._central
-        with central.engine.begin() as conn:
+        with central.database.engine.begin() as conn:
             offset = watch.database_now(conn).timestamp() - clock.monotonic()
             if self._offset is not None and abs(offset - self._offset) > CLOCK_JUMP:
                 log.warning("the database's clock has jumped by %.0f s", offset - self._offset)
@@ -160,7 +159,7 @@ class LivenessWatch:
                 liveness.note_seen(conn, seen)
         self._resume_due, self._offset = False, offset
         limit = timedelta(seconds=central.settings.heartbeat_timeout)
-        with central.engine.begin() as conn:
+        with central.database.engine.begin() as conn:
             silent = liveness.sweep(conn, limit)
         every = min(SIGNS_EVERY, central.settings.retire_connectors_after)
         if clock.monotonic() - self._signs_at > every:
@@ -173,9 +172,9 @@ class LivenessWatch:
         """Sessions without any sign, connectors that are no more."""
         central, now = self._central, clock.now()
         after = timedelta(seconds=central.settings.retire_connectors_after)
-        with central.engine.begin() as conn:
+        with central.database.engine.begin() as conn:
             transactions.flag_without_sign(conn, now)
-        with central.engine.begin() as conn:
+        with central.database.engine.begin() as conn:
             if retired := connectors.retire(conn, now, after):
                 log.info("%d connectors are retired: their chargers have them no more", retired)
             unexplained = connectors.unexplained(conn, now, after)

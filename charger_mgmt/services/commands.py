@@ -33,7 +33,8 @@ from ..errors import (
 )
 from ..settings import Settings
 from ..store import chargers, commands, tags
-from ..store.connections import reading, writing
+from ..store.connections import reading
+from ..store.database import Database
 from ..store.pages import Page
 from . import charger_passwords
 from .answers import Answered, take_effect
@@ -72,7 +73,7 @@ class Central(Protocol):
     """What a command needs of the central system."""
 
     settings: Settings
-    engine: Engine
+    database: Database
     registry: Any
     feed: Feed
     process_id: str
@@ -131,7 +132,7 @@ def send(
     The payload goes out as it is: check it before. Raises NotFound, ChargerOffline, Conflict when the
     charger's registration forbids the action (section 4.2), DatabaseAway.
     """
-    with _turn(requested_by), writing(central.engine) as conn:
+    with _turn(requested_by), central.database.writing() as conn:
         charger = find_charger(conn, identity)
         command = queue(conn, central, charger, action, payload, requested_by=requested_by)
     return dispatch(central, command, wait)
@@ -239,7 +240,7 @@ def listed(
 
 def put_right(central: Central) -> None:
     """At the start of a process: end the commands that another one left unfinished."""
-    with writing(central.engine) as conn:
+    with central.database.writing() as conn:
         count = commands.put_right(conn, central.process_id)
     if count:
         log.info("%d commands of an earlier process were ended", count)
@@ -331,7 +332,7 @@ def _record(
     """Commit a state. With one attempt it raises DatabaseAway; else it tries again and then gives up."""
     for attempt in range(attempts, 0, -1):
         try:
-            with _turn(command.requested_by), writing(central.engine) as conn:
+            with _turn(command.requested_by), central.database.writing() as conn:
                 _write(conn, command, state, values)
             return
         except DatabaseAway:

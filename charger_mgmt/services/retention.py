@@ -109,7 +109,9 @@ def _run(central: CentralSystem) -> None:
         gevent.sleep(HOUR)
         try:
             dropped = dict(
-                apply(central.engine, central.settings, clock.now(), pause=lambda: gevent.sleep(PAUSE))
+                apply(
+                    central.database.engine, central.settings, clock.now(), pause=lambda: gevent.sleep(PAUSE)
+                )
             )
         except Exception as error:
             if classify(error) is Fault.POISON:

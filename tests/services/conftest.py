@@ -5,17 +5,22 @@ from __future__ import annotations
 import itertools
 import json
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
-from sqlalchemy import select
+from sqlalchemy import create_engine, select
 
 from charger_mgmt import clock
-from charger_mgmt.services.committer import Committer
+from charger_mgmt.services.batch_services import BATCH_SERVICES
+from charger_mgmt.services.committer import Committer, Ticket
+from charger_mgmt.services.feed import Feed
 from charger_mgmt.services.inbound import ChargerMessage, Reply
-from charger_mgmt.store import bulk, engine
+from charger_mgmt.store import bulk
+from charger_mgmt.store.database import Database
 from charger_mgmt.store.models import Base, Tag
+from tests.live.support import until
 from tests.support.settings import marked, settings_for
 
 
@@ -24,8 +29,16 @@ class Central:
 
     def __init__(self, database_url: str, **settings: Any) -> None:
         self.settings = settings_for(database_url, **settings)
-        self.engine = engine.create(self.settings)
-        self.committer = Committer(self.engine, self.settings)
+        self.database = Database(self.settings, rest=create_engine(database_url))
+        self.engine = self.database.engine
+        self.feed = Feed()
+        self.starts_committing()
+
+    def starts_committing(self, **changes: Any) -> None:
+        """With a committer of its own, whose settings may differ."""
+        self.settings = replace(self.settings, **changes)
+        self.committer = Committer(self.database, self.settings, BATCH_SERVICES, self.feed)
+        self.committer.start()
 
     def charger(self, identity: str = "CP1", *, flat: bool = False) -> Charger:
         charger = Charger(self, identity, flat)
@@ -52,7 +65,12 @@ class Central:
 
     def together(self, *messages: ChargerMessage) -> list[dict[str, Any]]:
         """The messages in one batch; their answers."""
-        return [reply.payload for reply in self.committer.submit_together(messages)]
+        answered: list[Ticket] = []
+        for message in messages:  # nobody commits before we wait
+            self.committer.begin(message, answered.append)
+        until(lambda: len(answered) == len(messages))
+        by_message = {id(ticket.message): ticket for ticket in answered}
+        return [by_message[id(message)].take().payload for message in messages]
 
 
 class Charger:

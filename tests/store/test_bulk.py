@@ -30,7 +30,7 @@ TEXTS = [
 
 @pytest.fixture
 def conn(app: Flask) -> Iterator[Connection]:
-    engine = app.extensions["central_system"].engine
+    engine = app.extensions["central_system"].database.engine
     with engine.begin() as connection:
         bulk.insert(connection, Charger.__table__, [{"identity": "CP-1", "created_at": MOMENT}])
         yield connection

@@ -14,6 +14,8 @@ from charger_mgmt.gateway.admission import FLAT, OCPP16, Admitted
 from charger_mgmt.gateway.flat import FlatSession
 from charger_mgmt.gateway.follow_ups import FollowUps
 from charger_mgmt.live.session import Session
+from charger_mgmt.ocpp.conversation import CallReceived
+from charger_mgmt.services.inbound import FollowUp
 from tests.live.support import PipeSocket, until
 
 STATUS = {"connectorId": 1, "errorCode": "NoError", "status": "Available"}
@@ -36,12 +38,28 @@ class Charger:
             registration=opened["registration"],
             socket=self.socket,
             last_seen=self.central.last_seen,
-            handle=lambda session, call: None,
+            handle=self._handles,
         )
+        self.follow_ups: tuple[FollowUp, ...] = ()
+
+    def _handles(self, session: Session, call: CallReceived) -> None:
+        def deliver(answer: dispatch.Answer) -> None:
+            self.follow_ups = answer.follow_ups
+            session.answer(call, answer.text, lambda: None)
+
+        dispatch.begin(self.central, session, call, deliver)
 
     def says(self, text: str) -> Any:
-        answer = dispatch.receive(self.central, self.session, text)
-        return None if answer is None else json.loads(answer)
+        """What the text is answered; None: with the end of the socket."""
+        self.session.take(text)
+        until(lambda: self._answers() or not self.socket.is_open)
+        for answer in self._answers():
+            self.socket.sent.remove(answer)
+            return json.loads(answer)
+        return None
+
+    def _answers(self) -> list[str]:
+        return [text for text in self.socket.sent if not text.startswith("[2")]
 
     def calls(self, action: str, payload: Any) -> Any:
         return self.says(json.dumps([2, "id", action, payload]))
@@ -97,7 +115,7 @@ def test_a_call_that_cannot_even_be_refused_ends_the_socket(charger: Charger, mo
 
 
 def test_when_the_database_is_away_the_socket_is_dropped_without_an_answer(charger: Charger) -> None:
-    charger.central.committer.available = False
+    charger.central.database.available = False
     assert charger.calls("StartTransaction", START) is None
     assert not charger.socket.is_open
     assert charger.socket.closed_with is None
@@ -124,12 +142,8 @@ def test_a_charger_that_boots_in_a_loop_is_set_up_once(app: Flask) -> None:
     charger.central.registry.add(charger.session)
     follow_ups = FollowUps(charger.central, status_wait=60)
     for _ in range(5):
-        call_answer = dispatch.answer(
-            charger.central,
-            charger.session,
-            charger.session.conversation.receive(json.dumps([2, "b", "BootNotification", BOOT]), 0.0),
-        )
-        follow_ups.schedule(charger.session, "BootNotification", call_answer.follow_ups)
+        charger.calls("BootNotification", BOOT)
+        follow_ups.schedule(charger.session, "BootNotification", charger.follow_ups)
     until(lambda: charger.socket.sent)
     gevent.sleep(0.05)
     assert [json.loads(text)[2] for text in charger.socket.sent] == ["ChangeConfiguration"]

@@ -23,7 +23,9 @@ def claims(database_url):
     made: list[SoleProcess] = []
 
     def make() -> SoleProcess:
-        made.append(SoleProcess(create_app(settings_for(database_url)).extensions["central_system"].engine))
+        made.append(
+            SoleProcess(create_app(settings_for(database_url)).extensions["central_system"].database.engine)
+        )
         return made[-1]
 
     yield make
