@@ -5,8 +5,6 @@ from typing import Any
 
 from flask import Flask
 
-import config
-
 from .settings import Settings
 
 
@@ -15,10 +13,12 @@ def create_app(settings: Settings | None = None) -> Flask:
 
     Without `settings` they are read from the environment: raises ConfigurationError when they cannot work.
     """
+    import config
+
     from . import api, cli, gateway
-    from .central_system import CentralSystem
     from .extensions import db, jwt, migrate
     from .proxies import TrustedProxies
+    from .serving import Process
 
     settings = settings or config.load()
     app = Flask(__name__, instance_path=str(config.INSTANCE))
@@ -30,8 +30,8 @@ def create_app(settings: Settings | None = None) -> Flask:
     migrate.init_app(app, db, directory=str(config.ROOT / "migrations"), render_as_batch=True)
     jwt.init_app(app)
     with app.app_context():
-        app.extensions["central_system"] = CentralSystem(settings, db.engine)
-    gateway.register(app)
+        process = app.extensions["charger_mgmt"] = Process(settings, db.engine)
+    gateway.register(app, process.central, process.gateway)
     api.register(app)
     cli.register(app)
     app.wsgi_app = TrustedProxies(  # type: ignore[method-assign]

@@ -173,7 +173,9 @@ class FirstAccount:
     """For `flask user create-first` alone: a server must not hold the password."""
 
     admin_username: Annotated[str, Variable("admin", "the first account, made when there is none")]
-    admin_password: Annotated[str, Variable(Depends("random, printed once"), "its password", verbatim=True)]
+    admin_password: Annotated[
+        str | None, Variable(Depends("random, printed once"), "its password", verbatim=True)
+    ]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, repr=False)
@@ -350,18 +352,14 @@ class Settings:
     commit_timeout: Annotated[
         float,
         Number(
-            20.0,
-            "seconds a charger's message waits for its commit before its socket is dropped",
-            least=0.1,
+            20.0, "seconds a charger's message waits for its commit before its socket is dropped", least=0.1
         ),
     ]
     database_timeout: Annotated[int, Whole(10, "seconds a statement waits for the database", least=1)]
     retain_meter_values_days: Annotated[
         int,
         Whole(
-            730,
-            "days after which meter values are dropped; `0`: never. Sessions are kept for good",
-            least=0,
+            730, "days after which meter values are dropped; `0`: never. Sessions are kept for good", least=0
         ),
     ]
     retain_status_history_days: Annotated[int, Whole(365, "the same for the status history", least=0)]
@@ -376,12 +374,7 @@ class Settings:
         ),
     ]
     log_level: Annotated[
-        str,
-        Choice(
-            "INFO",
-            "the log goes to standard error",
-            allowed=("DEBUG", "INFO", "WARNING", "ERROR"),
-        ),
+        str, Choice("INFO", "the log goes to standard error", allowed=("DEBUG", "INFO", "WARNING", "ERROR"))
     ]
     access_log: Annotated[
         bool, Flag(False, "one line for each REST request, on standard output; health checks never")

@@ -12,6 +12,7 @@ import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
+import gevent
 import pytest
 from flask import Flask
 from flask.testing import FlaskClient
@@ -21,6 +22,7 @@ from sqlalchemy.engine import make_url
 from charger_mgmt import create_app
 from charger_mgmt.extensions import db
 from charger_mgmt.services import accounts
+from charger_mgmt.serving import process_of
 
 from .support.mariadb import DatabaseServer, MariaDB, mariadb_is_installed
 from .support.server import PASSWORD, USERNAME, GunicornServer
@@ -127,7 +129,7 @@ def migrate(url: str) -> None:
 
 def dispose(app: Flask) -> None:
     """Close every database connection of an application."""
-    database = app.extensions["central_system"].database
+    database = process_of(app).central.database
     database.engine.dispose()
     database.rest.dispose()
 
@@ -147,8 +149,9 @@ def app(database_url: str, request: pytest.FixtureRequest) -> Iterator[Flask]:
     """The application on a fresh database, with no greenlets running but those that commit."""
     app = create_app(settings_for(database_url, **marked(request)))
     app.testing = True
-    app.extensions["central_system"].committer.start()
+    committing = process_of(app).central.committer.start()
     yield app
+    gevent.killall(committing)
     dispose(app)
 
 

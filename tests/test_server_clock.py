@@ -10,6 +10,7 @@ import pytest
 from sqlalchemy import event
 
 from charger_mgmt.gateway.liveness import LivenessWatch
+from charger_mgmt.serving import process_of
 from tests.support.processes import wait_until
 
 HOUR = timedelta(hours=1)
@@ -38,13 +39,13 @@ def database_clock(app):
     def use(connection, _record):
         connection.create_function("strftime", -1, clock.text)
 
-    event.listen(app.extensions["central_system"].database.engine, "connect", use)
+    event.listen(process_of(app).central.database.engine, "connect", use)
     return clock
 
 
 @pytest.fixture
 def watcher(app, database_clock):
-    watcher = LivenessWatch(app.extensions["central_system"])
+    watcher = LivenessWatch(process_of(app).central)
     watcher.turn()
     return watcher
 
@@ -97,7 +98,7 @@ def test_after_a_jump_forward_silence_is_still_noticed_in_time(watcher, charger,
 
 @pytest.mark.settings(heartbeat_timeout=1, liveness_probe_seconds=0)
 def test_a_jump_while_we_were_not_running_is_put_right_at_the_start(app, charger, operator, database_clock):
-    central = app.extensions["central_system"]
+    central = process_of(app).central
     before = LivenessWatch(central)
     boots(charger)
     before.turn()

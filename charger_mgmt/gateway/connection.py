@@ -6,13 +6,14 @@ import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import datetime
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import gevent
 from gevent.pool import Pool
 from sqlalchemy.exc import SQLAlchemyError
 
 from .. import clock
+from ..central_system import CentralSystem
 from ..errors import DatabaseAway
 from ..live import frames
 from ..live.session import Session
@@ -28,9 +29,6 @@ from .follow_ups import FollowUps
 from .pacing import Pacing
 from .places import Place, Places
 from .sources import Sources
-
-if TYPE_CHECKING:
-    from ..central_system import CentralSystem
 
 log = logging.getLogger(__name__)
 

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any, NamedTuple
 
 import gevent
 
 from .. import clock
 from ..beside import LONG, beside
+from ..central_system import CentralSystem
 from ..errors import DatabaseAway
 from ..live.session import Session
 from ..ocpp import errors, schemas, timestamps
@@ -18,9 +19,6 @@ from ..ocpp.conversation import CallReceived
 from ..services.committer import ProcessingFailed, Ticket
 from ..services.inbound import ChargerMessage, FollowUp, Reply
 from . import pacing
-
-if TYPE_CHECKING:
-    from ..central_system import CentralSystem
 
 log = logging.getLogger(__name__)
 

@@ -5,13 +5,14 @@ from __future__ import annotations
 import logging
 from dataclasses import dataclass
 from math import inf
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any, NamedTuple
 
 import gevent
 from sqlalchemy import Row
 
 from .. import clock
 from ..beside import LONG, TOO_MANY_WAIT, beside, long_ones
+from ..central_system import CentralSystem
 from ..errors import DatabaseAway
 from ..live import frames
 from ..live.session import MALFORMED_LIMIT
@@ -24,11 +25,8 @@ from ..services.inbound import ChargerMessage
 from .admission import FLAT, OCPP16, Admission, Admitted, shut_out
 from .connection import OVER_QUOTA, Connections, over_quota
 from .pacing import paced
+from .parts import Gateway
 from .places import Place
-
-if TYPE_CHECKING:
-    from ..central_system import CentralSystem
-    from . import Gateway
 
 log = logging.getLogger(__name__)
 

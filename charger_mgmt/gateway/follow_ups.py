@@ -3,18 +3,15 @@
 from __future__ import annotations
 
 import logging
-from typing import TYPE_CHECKING
 
 import gevent
 
 from .. import clock
+from ..central_system import CentralSystem
 from ..errors import ChargerManagementError
 from ..live.session import Session
 from ..services import commands
 from ..services.inbound import FollowUp
-
-if TYPE_CHECKING:
-    from ..central_system import CentralSystem
 
 log = logging.getLogger(__name__)
 

@@ -8,21 +8,19 @@ import os
 import signal
 from collections.abc import Callable
 from datetime import timedelta
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import gevent
 from sqlalchemy.exc import SQLAlchemyError
 
 from .. import clock
+from ..central_system import CentralSystem
 from ..errors import AnotherProcess, ChargerManagementError, ConfigurationError, DatabaseAway
+from ..live.session import Session
 from ..services import commands, connections, connectors, liveness, transactions
 from ..store import room, watch
 from ..store.faults import Fault, classify
 from ..store.sole import RENEW
-
-if TYPE_CHECKING:
-    from ..central_system import CentralSystem
-    from ..live.session import Session
 
 log = logging.getLogger(__name__)
 

@@ -65,11 +65,11 @@ class Committer:
         #: Committers with nothing to do.
         self._idle: list[Waiter] = []
 
-    def start(self) -> None:
-        """Begin to commit, in greenlets."""
+    def start(self) -> list[gevent.Greenlet]:
+        """Begin to commit; the greenlets that do."""
         one_writer = self._database.engine.dialect.name == "sqlite"
-        for _ in range(1 if one_writer else self._settings.committers):
-            gevent.spawn(self._work, one_writer)
+        count = 1 if one_writer else self._settings.committers
+        return [gevent.spawn(self._work, one_writer) for _ in range(count)]
 
     # The queue
 

@@ -6,7 +6,7 @@ import logging
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import gevent
 from sqlalchemy import Connection, Engine, delete, select
@@ -16,9 +16,6 @@ from ..settings import Settings
 from ..store.faults import Fault, classify
 from ..store.models import ChargerEvent, Command, Inbox, LogIn, MeterValue, StatusChange, Tag
 from .inbox import NOT_ADMITTED, UNREADABLE
-
-if TYPE_CHECKING:
-    from ..central_system import CentralSystem
 
 log = logging.getLogger(__name__)
 
@@ -99,20 +96,16 @@ def _step(conn: Connection, rule: Rule, cutoff: datetime, most: int) -> int:
     return len(ids)
 
 
-def start(central: CentralSystem) -> None:
+def start(engine: Engine, settings: Settings) -> None:
     """Apply the rules every hour for as long as this process lives."""
-    gevent.spawn(_run, central)
+    gevent.spawn(_run, engine, settings)
 
 
-def _run(central: CentralSystem) -> None:
+def _run(engine: Engine, settings: Settings) -> None:
     while True:
         gevent.sleep(HOUR)
         try:
-            dropped = dict(
-                apply(
-                    central.database.engine, central.settings, clock.now(), pause=lambda: gevent.sleep(PAUSE)
-                )
-            )
+            dropped = dict(apply(engine, settings, clock.now(), pause=lambda: gevent.sleep(PAUSE)))
         except Exception as error:
             if classify(error) is Fault.POISON:
                 log.exception("retention failed")

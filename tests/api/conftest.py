@@ -22,6 +22,7 @@ from charger_mgmt.extensions import db
 from charger_mgmt.live.session import Session
 from charger_mgmt.ocpp import frames
 from charger_mgmt.services.inbound import ChargerMessage
+from charger_mgmt.serving import process_of
 from charger_mgmt.store.models import Base
 
 DOCUMENT = json.loads((config.ROOT / "docs" / "openapi.json").read_text())
@@ -138,7 +139,7 @@ class Charger:
     """
 
     def __init__(self, app: Flask, identity: str, *, flat: bool = False) -> None:
-        self.central = app.extensions["central_system"]
+        self.central = process_of(app).central
         self.identity = identity
         self.flat = flat
         self.is_open = True

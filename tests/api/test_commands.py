@@ -14,6 +14,7 @@ from charger_mgmt import clock
 from charger_mgmt.errors import ChargerOffline, NotFound
 from charger_mgmt.ocpp import frames
 from charger_mgmt.services import charger_passwords, commands
+from charger_mgmt.serving import process_of
 from charger_mgmt.store.models import Charger as ChargerRow
 from charger_mgmt.store.models import Command
 
@@ -206,7 +207,7 @@ def test_a_socket_that_dies_ends_the_wait_at_once(api: Api, charger: Plug) -> No
 def test_calls_go_out_one_at_a_time_in_order(api: Api, charger: Plug, app: Flask) -> None:
     made = charger("CP1")
     made.answers["Reset"] = None
-    central = app.extensions["central_system"]
+    central = process_of(app).central
     for kind in ("Soft", "Hard"):
         commands.send(central, "CP1", "Reset", {"type": kind}, requested_by="test", wait=0)
     until(lambda: made.unanswered)
@@ -362,7 +363,7 @@ def test_half_a_character_in_an_answer_is_kept_readably(api: Api, charger: Plug)
 def test_what_a_dead_process_left_is_put_right(api: Api, charger: Plug, app: Flask, rows: Rows) -> None:
     made = charger("CP1")
     made.answers["Reset"] = None
-    central = app.extensions["central_system"]
+    central = process_of(app).central
     for kind in ("Soft", "Hard"):
         commands.send(central, "CP1", "Reset", {"type": kind}, requested_by="test", wait=0)
     until(lambda: made.unanswered)
@@ -376,7 +377,7 @@ def test_what_a_dead_process_left_is_put_right(api: Api, charger: Plug, app: Fla
 
 
 def test_the_service_names_what_is_wrong(app: Flask, api: Api, charger: Plug) -> None:
-    central = app.extensions["central_system"]
+    central = process_of(app).central
     with pytest.raises(NotFound):
         commands.send(central, "CP1", "ClearCache", {}, requested_by="test", wait=0)
     charger("CP1").drop()

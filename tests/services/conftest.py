@@ -9,6 +9,7 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
 
+import gevent
 import pytest
 from sqlalchemy import create_engine, select
 
@@ -32,13 +33,19 @@ class Central:
         self.database = Database(self.settings, rest=create_engine(database_url))
         self.engine = self.database.engine
         self.feed = Feed()
+        self._committing: list[gevent.Greenlet] = []
         self.starts_committing()
 
     def starts_committing(self, **changes: Any) -> None:
-        """With a committer of its own, whose settings may differ."""
+        """With a committer whose settings may differ."""
+        gevent.killall(self._committing)
         self.settings = replace(self.settings, **changes)
         self.committer = Committer(self.database, self.settings, BATCH_SERVICES, self.feed)
-        self.committer.start()
+        self._committing = self.committer.start()
+
+    def ends(self) -> None:
+        gevent.killall(self._committing)
+        self.engine.dispose()
 
     def charger(self, identity: str = "CP1", *, flat: bool = False) -> Charger:
         charger = Charger(self, identity, flat)
@@ -161,4 +168,4 @@ def ago(**parts: float) -> datetime:
 def central(database_url: str, request: pytest.FixtureRequest) -> Iterator[Central]:
     made = Central(database_url, **marked(request))
     yield made
-    made.engine.dispose()
+    made.ends()

@@ -27,7 +27,7 @@ def fragile(mariadb):
     made = Central(url, commit_timeout=8.0, database_timeout=2)
     made.server = mariadb
     yield made
-    made.engine.dispose()
+    made.ends()
 
 
 def all_of(jobs):

@@ -16,6 +16,7 @@ from charger_mgmt.gateway.follow_ups import FollowUps
 from charger_mgmt.live.session import Session
 from charger_mgmt.ocpp.conversation import CallReceived
 from charger_mgmt.services.inbound import FollowUp
+from charger_mgmt.serving import process_of
 from tests.live.support import PipeSocket, until
 
 STATUS = {"connectorId": 1, "errorCode": "NoError", "status": "Available"}
@@ -27,8 +28,8 @@ class Charger:
     """A charger whose text goes straight into the gateway."""
 
     def __init__(self, app: Flask, identity: str = "CP1") -> None:
-        self.central = app.extensions["central_system"]
-        self.gateway = app.extensions["gateway"]
+        self.central = process_of(app).central
+        self.gateway = process_of(app).gateway
         self.socket = PipeSocket()
         opened = self.gateway.connections.opened(identity, OCPP16, "192.0.2.1")
         self.session = Session(
@@ -161,9 +162,9 @@ def test_automatic_calls_can_be_switched_off(app: Flask) -> None:
 
 
 def test_a_flat_session_needs_no_socket_either(app: Flask) -> None:
-    gateway = app.extensions["gateway"]
+    gateway = process_of(app).gateway
     session = FlatSession(
-        app.extensions["central_system"],
+        process_of(app).central,
         gateway.admission,
         gateway.connections,
         PipeSocket(),

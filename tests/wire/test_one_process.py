@@ -8,9 +8,8 @@ import time
 
 import pytest
 
-from charger_mgmt import create_app
 from charger_mgmt.errors import AnotherProcess
-from charger_mgmt.store import sole
+from charger_mgmt.store import engine, sole
 from charger_mgmt.store.sole import SoleProcess
 from tests.support.processes import wait_until
 from tests.support.server import GunicornServer
@@ -23,9 +22,7 @@ def claims(database_url):
     made: list[SoleProcess] = []
 
     def make() -> SoleProcess:
-        made.append(
-            SoleProcess(create_app(settings_for(database_url)).extensions["central_system"].database.engine)
-        )
+        made.append(SoleProcess(engine.create(settings_for(database_url))))
         return made[-1]
 
     yield make
