@@ -83,7 +83,10 @@ check: venv-dev  ## Check style and types, as CI does
 # Programs that only these three need, apart from everything else.
 TOOLS := hashin==1.0.5 pip-audit==2.10.0 cyclonedx-bom==7.5.0
 REQUIREMENTS := requirements.txt requirements-dev.txt requirements-bench.txt
-.PHONY: audit sbom lock
+.PHONY: readme audit sbom lock
+readme: venv  ## After a change of charger_mgmt/settings.py: write README.md's table
+	@$(BIN)/python -m config
+
 audit: build/tools/installed  ## Look the pinned packages up in the list of known weaknesses
 	@build/tools/bin/pip-audit --disable-pip --require-hashes -r requirements.txt
 

@@ -34,7 +34,9 @@ try:
 except ConfigurationError as error:
     print(f"Configuration: {error}", file=sys.stderr)
     sys.exit(os.EX_CONFIG)
-print(json.dumps([settings[key] for key in ("HOST", "PORT", "LOG_LEVEL", "ACCESS_LOG", "TRUSTED_PROXIES")]))
+print(json.dumps([
+    settings.host, settings.port, settings.log_level, settings.access_log, settings.trusted_proxies
+]))
 """
 
 
@@ -199,9 +201,11 @@ def post_worker_init(worker) -> None:
     """SIGTERM also closes the chargers' sockets, so that they redial at once and the worker can go."""
     from gunicorn.workers import ggevent
 
-    from charger_mgmt import gateway
+    from charger_mgmt.gateway.shutdown import shut_down_on_sigterm
+    from charger_mgmt.serving import process_of
 
-    own = worker.wsgi.extensions["gateway"]
+    process = process_of(worker.wsgi)
+    own = process.gateway
 
     class Listener(ggevent.StreamServer):
         """What gunicorn is about to accept connections with."""
@@ -222,13 +226,13 @@ def post_worker_init(worker) -> None:
         return handle_request(listener_name, request, client, address)
 
     worker.handle_request = within_limits
-    gateway.shut_down_on_sigterm(worker.wsgi)
+    shut_down_on_sigterm(process.stop)
     # A terminal sends Ctrl-C to master and worker alike; the master's word (SIGQUIT) is enough.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
 
 
 def worker_int(worker) -> None:
     """SIGQUIT: the same, before gunicorn ends the worker."""
-    from charger_mgmt import gateway
+    from charger_mgmt.serving import process_of
 
-    gateway.shutdown(worker.wsgi)
+    process_of(worker.wsgi).stop()

@@ -1,40 +1,56 @@
 """A real-time management system for electric-vehicle chargers that speak OCPP 1.6."""
 
-from collections.abc import Mapping
+from datetime import timedelta
 from typing import Any
 
 from flask import Flask
 
-import config
+from .settings import Settings
 
 
-def create_app(overrides: Mapping[str, Any] | None = None) -> Flask:
+def create_app(settings: Settings | None = None) -> Flask:
     """The application: configuration, extensions, blueprints, CLI.
 
-    `overrides` are Flask configuration keys that win over the environment (for tests).
-    Raises ConfigurationError when the configuration cannot work.
+    Without `settings` they are read from the environment: raises ConfigurationError when they cannot work.
     """
+    import config
+
     from . import api, cli, gateway
-    from .central_system import CentralSystem
     from .extensions import db, jwt, migrate
     from .proxies import TrustedProxies
-    from .store import engine
+    from .serving import Process
 
+    settings = settings or config.load()
     app = Flask(__name__, instance_path=str(config.INSTANCE))
-    app.config.from_mapping(config.load())
-    app.config.from_mapping(overrides or {})
-    app.config["SQLALCHEMY_ENGINE_OPTIONS"] = engine.options(app.config)
+    app.config.from_mapping(_of_flask(settings))
     app.url_map.merge_slashes = False
     app.json.sort_keys = False  # type: ignore[attr-defined]
 
     db.init_app(app)
     migrate.init_app(app, db, directory=str(config.ROOT / "migrations"), render_as_batch=True)
     jwt.init_app(app)
-    app.extensions["central_system"] = CentralSystem(app.config)
-    gateway.register(app)
+    with app.app_context():
+        process = app.extensions["charger_mgmt"] = Process(settings, db.engine)
+    gateway.register(app, process.central, process.gateway)
     api.register(app)
     cli.register(app)
     app.wsgi_app = TrustedProxies(  # type: ignore[method-assign]
-        app.wsgi_app, app.config["TRUSTED_PROXIES"]
+        app.wsgi_app, settings.trusted_proxies
     )
     return app
+
+
+def _of_flask(settings: Settings) -> dict[str, Any]:
+    """What Flask and its extensions want to be told, by their names."""
+    from .store import engine
+
+    return {
+        "SECRET_KEY": settings.jwt_secret_key,
+        "JWT_SECRET_KEY": settings.jwt_secret_key,
+        "JWT_ACCESS_TOKEN_EXPIRES": timedelta(seconds=settings.access_token_seconds),
+        "JWT_REFRESH_TOKEN_EXPIRES": timedelta(days=30),
+        "JWT_DECODE_LEEWAY": 10,
+        "SQLALCHEMY_DATABASE_URI": settings.database_url.url,
+        "SQLALCHEMY_ENGINE_OPTIONS": engine.options(settings),
+        "MAX_CONTENT_LENGTH": settings.max_request_bytes,
+    }

@@ -1,49 +1,33 @@
-"""The parts of one process, put together."""
+"""What services and gateway share of one process; serving.py puts it together."""
 
 from __future__ import annotations
 
-import uuid
-from collections.abc import Callable, Mapping
-from typing import Any
+from dataclasses import dataclass
 
 from .live.last_seen import LastSeen
 from .live.registry import Registry
-from .services import retention
 from .services.committer import Committer
 from .services.feed import Feed
-from .store import engine
+from .settings import Settings
+from .store.database import Database
 from .store.sole import SoleProcess
 
 
+@dataclass(slots=True)
 class CentralSystem:
-    """One process of the central system: its settings, its database connections, its sockets.
+    """The central system as one process of it sees it."""
 
-    The chargers' side has an engine of its own, so that REST and chargers never wait for each other's
-    connections.
-    """
-
-    def __init__(self, settings: Mapping[str, Any]) -> None:
-        self.settings = settings
-        self.process_id = str(uuid.uuid4())
-        self.engine = engine.create(settings)
-        self.registry = Registry()
-        self.last_seen = LastSeen()
-        #: What has happened, for whoever in this process wants to know.
-        self.feed = Feed()
-        self.committer = Committer(self.engine, settings, self.feed)
-        self.sole = SoleProcess(self.engine)
-        #: Called by start(), in order; the gateway adds its greenlets here.
-        self.on_start: list[Callable[[CentralSystem], None]] = [retention.start]
+    settings: Settings
+    process_id: str
+    database: Database
+    #: Keeps a second process from the same database.
+    sole: SoleProcess
+    #: What has happened, for whoever in this process wants to know.
+    feed: Feed
+    committer: Committer
+    registry: Registry
+    last_seen: LastSeen
 
     def owner_of(self, identity: str) -> str | None:
         """The process that holds a socket of the charger's on which it can be called; None: there is none."""
         return self.process_id if self.registry.get(identity) is not None else None
-
-    def start(self) -> None:
-        """Begin to serve: put right what a killed process left behind, start the greenlets.
-
-        Raises AnotherProcess and ConfigurationError, when the database has something against it.
-        """
-        self.committer.start()
-        for begin in self.on_start:
-            begin(self)

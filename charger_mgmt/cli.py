@@ -10,14 +10,15 @@ from typing import Any
 import click
 from flask import Flask, current_app
 from flask.cli import AppGroup, with_appcontext
+from sqlalchemy import Engine
 from sqlalchemy.exc import DBAPIError
 
 import config
 
 from . import clock
 from .errors import ChargerManagementError, DatabaseAway
-from .extensions import db
 from .services import accounts, chargers, retention
+from .serving import process_of
 from .simulate.cli import simulate
 from .store.faults import explain
 
@@ -52,6 +53,11 @@ def _plain_errors(command: Callable[..., Any]) -> Callable[..., Any]:
     return run
 
 
+def _engine() -> Engine:
+    """As REST's: a command may run beside the server."""
+    return process_of(current_app).central.database.rest
+
+
 def _asked_password() -> str:
     return click.prompt("Password", hide_input=True, confirmation_prompt=True)
 
@@ -62,8 +68,8 @@ def _asked_password() -> str:
 @_plain_errors
 def create_user(username: str, password: str | None) -> None:
     """Create an account that may use the REST API."""
-    accounts.check_free(db.engine, username)
-    accounts.create(db.engine, username, password or _asked_password())
+    accounts.check_free(_engine(), username)
+    accounts.create(_engine(), username, password or _asked_password())
     click.echo(f"User {username} created.")
 
 
@@ -75,13 +81,12 @@ def create_first_user() -> None:
     It takes ADMIN_USERNAME (default: admin) and ADMIN_PASSWORD; without a password it makes a random one
     and prints it, once.
     """
-    if accounts.has_any(db.engine):
+    if accounts.has_any(_engine()):
         return
-    environ = config.environment()
-    username = environ.get("ADMIN_USERNAME", "").strip() or "admin"
-    given = environ.get("ADMIN_PASSWORD", "")
+    account = config.first_account()
+    username, given = account.admin_username, account.admin_password
     password = given or secrets.token_urlsafe(12)
-    accounts.create(db.engine, username, password)
+    accounts.create(_engine(), username, password)
     if given:
         click.echo(f"First account: {username}, with the password in ADMIN_PASSWORD.")
     else:
@@ -94,8 +99,8 @@ def create_first_user() -> None:
 @_plain_errors
 def set_password(username: str, password: str | None) -> None:
     """Give an account a new password."""
-    accounts.check_known(db.engine, username)
-    accounts.set_password(db.engine, username, password or _asked_password())
+    accounts.check_known(_engine(), username)
+    accounts.set_password(_engine(), username, password or _asked_password())
     click.echo(f"Password of {username} changed.")
 
 
@@ -104,7 +109,7 @@ def set_password(username: str, password: str | None) -> None:
 @_plain_errors
 def disable_user(username: str) -> None:
     """Refuse an account's logins and tokens from now on."""
-    accounts.set_active(db.engine, username, False)
+    accounts.set_active(_engine(), username, False)
     click.echo(f"User {username} disabled.")
 
 
@@ -113,7 +118,7 @@ def disable_user(username: str) -> None:
 @_plain_errors
 def enable_user(username: str) -> None:
     """Let a disabled account in again."""
-    accounts.set_active(db.engine, username, True)
+    accounts.set_active(_engine(), username, True)
     click.echo(f"User {username} enabled.")
 
 
@@ -122,7 +127,7 @@ def enable_user(username: str) -> None:
 @_plain_errors
 def approve_charger(identity: str) -> None:
     """Let a charger in at its next BootNotification."""
-    chargers.approve(db.engine, identity)
+    chargers.approve(_engine(), identity)
     click.echo(f"Charger {identity} approved; it is accepted at its next BootNotification.")
 
 
@@ -133,9 +138,9 @@ def drop_old_rows() -> None:
 
     It goes in small steps, so it may run beside the server. Sessions are kept for good.
     """
-    central = current_app.extensions["central_system"]
+    central = process_of(current_app).central
     dropped: dict[str, int] = {}
-    for table, count in retention.apply(central.engine, central.settings, clock.now()):
+    for table, count in retention.apply(central.database.engine, central.settings, clock.now()):
         dropped[table] = count
         click.echo(f"\r{table}: {count} rows", nl=False, err=True)
     click.echo(err=True)

@@ -1,7 +1,7 @@
 """The ground the tests stand on: databases, the application, a real server.
 
 In-memory tests use `app`, `client` and `auth`; tests over the wire use `server`. Each runs on SQLite and on
-MariaDB. `@pytest.mark.settings(CHARGER_ONBOARDING="closed")` changes the application's settings; a module's
+MariaDB. `@pytest.mark.settings(charger_onboarding="closed")` changes the application's settings; a module's
 `SERVER_ENVIRON = {...}` the environment of its server.
 """
 
@@ -12,6 +12,7 @@ import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
+import gevent
 import pytest
 from flask import Flask
 from flask.testing import FlaskClient
@@ -21,15 +22,16 @@ from sqlalchemy.engine import make_url
 from charger_mgmt import create_app
 from charger_mgmt.extensions import db
 from charger_mgmt.services import accounts
+from charger_mgmt.serving import process_of
 
 from .support.mariadb import DatabaseServer, MariaDB, mariadb_is_installed
 from .support.server import PASSWORD, USERNAME, GunicornServer
-from .support.settings import variables
+from .support.settings import all_variables, marked, settings_for
 
 pytest_plugins = ["tests.support.chargers"]
 
 # What the developer has set for his own server must not colour the tests.
-for name in variables():
+for name in all_variables():
     os.environ.pop(name, None)
 os.environ["ENV_FILE"] = os.devnull
 os.environ["FLASK_SKIP_DOTENV"] = "1"
@@ -119,7 +121,7 @@ def database_url(backend: str, tmp_path: Path, request: pytest.FixtureRequest) -
 
 def migrate(url: str) -> None:
     """Upgrade a database to the newest version."""
-    app = create_app({"SQLALCHEMY_DATABASE_URI": url})
+    app = create_app(settings_for(url))
     with app.app_context():
         upgrade()
     dispose(app)
@@ -127,9 +129,9 @@ def migrate(url: str) -> None:
 
 def dispose(app: Flask) -> None:
     """Close every database connection of an application."""
-    with app.app_context():
-        db.engine.dispose()
-    app.extensions["central_system"].engine.dispose()
+    database = process_of(app).central.database
+    database.engine.dispose()
+    database.rest.dispose()
 
 
 def _empty(server: DatabaseServer, database: str) -> None:
@@ -144,12 +146,12 @@ def _empty(server: DatabaseServer, database: str) -> None:
 
 @pytest.fixture
 def app(database_url: str, request: pytest.FixtureRequest) -> Iterator[Flask]:
-    """The application on a fresh database, with no greenlets running."""
-    settings = {"SQLALCHEMY_DATABASE_URI": database_url, "TESTING": True}
-    for marker in reversed(list(request.node.iter_markers("settings"))):
-        settings |= marker.kwargs
-    app = create_app(settings)
+    """The application on a fresh database, with no greenlets running but those that commit."""
+    app = create_app(settings_for(database_url, **marked(request)))
+    app.testing = True
+    committing = process_of(app).central.committer.start()
     yield app
+    gevent.killall(committing)
     dispose(app)
 
 

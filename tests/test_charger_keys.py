@@ -74,7 +74,7 @@ def test_a_key_that_the_charger_refused_opens_nothing(keyed, operator, dials):
     assert dials(OLD)
 
 
-@pytest.mark.settings(CALL_TIMEOUT=0.1)
+@pytest.mark.settings(call_timeout=0.1)
 @pytest.mark.parametrize(("used", "other"), [(KEY, OLD), (OLD, KEY)])
 def test_after_a_lost_answer_both_open_until_one_is_used(keyed, operator, dials, used, other):
     keyed.ignores("ChangeConfiguration")
@@ -85,7 +85,7 @@ def test_after_a_lost_answer_both_open_until_one_is_used(keyed, operator, dials,
     assert dials(used)
 
 
-@pytest.mark.settings(CALL_TIMEOUT=0.1)
+@pytest.mark.settings(call_timeout=0.1)
 def test_of_two_changes_whose_answers_were_lost_each_may_have_been_taken(keyed, operator, dials):
     keyed.ignores("ChangeConfiguration")
     other = "ff" * 20

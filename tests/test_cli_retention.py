@@ -5,12 +5,13 @@ from datetime import timedelta
 from sqlalchemy import func, select
 
 from charger_mgmt import clock
+from charger_mgmt.serving import process_of
 from charger_mgmt.store import bulk
 from charger_mgmt.store.models import Charger, ChargerEvent
 
 
 def test_it_drops_what_is_old_and_says_how_much(app):
-    engine = app.extensions["central_system"].engine
+    engine = process_of(app).central.database.engine
     with engine.begin() as conn:
         bulk.insert(conn, Charger.__table__, [{"identity": "CP1", "created_at": clock.now()}])
         charger_id = conn.scalar(select(Charger.id))

@@ -7,6 +7,7 @@ import pytest
 
 from charger_mgmt import clock
 from charger_mgmt.gateway.pacing import RECOVERY, Pacing, heartbeat_interval, retry_after
+from charger_mgmt.serving import process_of
 from charger_mgmt.simulate.transport import HandshakeRefused
 
 
@@ -49,9 +50,9 @@ def test_without_a_limit_it_is_never_full():
         assert not pacing.is_full
 
 
-@pytest.mark.settings(ADMISSIONS_AT_ONCE=1)
+@pytest.mark.settings(admissions_at_once=1)
 def test_a_charger_that_comes_while_too_many_enter_is_asked_to_come_back(app, charger):
-    connections = app.extensions["gateway"].connections
+    connections = process_of(app).gateway.connections
     with connections._pacing.entering(), pytest.raises(HandshakeRefused) as refused:
         charger.dials_in()
     assert refused.value.status == 503
@@ -61,7 +62,7 @@ def test_a_charger_that_comes_while_too_many_enter_is_asked_to_come_back(app, ch
 
 
 def test_boots_after_an_outage_get_shorter_intervals_in_both_dialects(app, charger, flat_charger):
-    app.extensions["central_system"].committer.returned_at = clock.monotonic()
+    process_of(app).central.database.returned_at = clock.monotonic()
     for booting in (charger, flat_charger):
         intervals = {booting.boots()["interval"] for _ in range(20)}
         assert len(intervals) > 1

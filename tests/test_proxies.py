@@ -64,8 +64,8 @@ def test_the_scheme_is_the_proxys(word, scheme):
 
 def test_addresses_and_networks_are_a_setting():
     settings = config.load({"TRUSTED_PROXIES": "10.0.0.1/8, 192.0.2.7 ::1"})
-    assert settings["TRUSTED_PROXIES"] == ("10.0.0.0/8", "192.0.2.7/32", "::1/128")
-    assert config.load({})["TRUSTED_PROXIES"] == ()
+    assert settings.trusted_proxies == ("10.0.0.0/8", "192.0.2.7/32", "::1/128")
+    assert config.load({}).trusted_proxies == ()
 
 
 @pytest.mark.parametrize("value", ["localhost", "10.0.0.0/33", "*", "10.0.0.0-10.0.0.9"])

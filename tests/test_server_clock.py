@@ -10,6 +10,7 @@ import pytest
 from sqlalchemy import event
 
 from charger_mgmt.gateway.liveness import LivenessWatch
+from charger_mgmt.serving import process_of
 from tests.support.processes import wait_until
 
 HOUR = timedelta(hours=1)
@@ -38,13 +39,13 @@ def database_clock(app):
     def use(connection, _record):
         connection.create_function("strftime", -1, clock.text)
 
-    event.listen(app.extensions["central_system"].engine, "connect", use)
+    event.listen(process_of(app).central.database.engine, "connect", use)
     return clock
 
 
 @pytest.fixture
 def watcher(app, database_clock):
-    watcher = LivenessWatch(app.extensions["central_system"])
+    watcher = LivenessWatch(process_of(app).central)
     watcher.turn()
     return watcher
 
@@ -63,7 +64,7 @@ def test_a_clock_that_jumps_forward_makes_nobody_silent(watcher, charger, operat
     assert operator.sees("CP-1")["status"] == "Available"
 
 
-@pytest.mark.settings(HEARTBEAT_TIMEOUT=1, LIVENESS_PROBE_SECONDS=0)
+@pytest.mark.settings(heartbeat_timeout=1, liveness_probe_seconds=0)
 def test_after_a_jump_back_silence_is_still_noticed_in_time(watcher, charger, operator, database_clock):
     boots(charger)
     watcher.turn()
@@ -81,7 +82,7 @@ def test_after_a_jump_back_silence_is_still_noticed_in_time(watcher, charger, op
     assert time.monotonic() - began > 0.8
 
 
-@pytest.mark.settings(HEARTBEAT_TIMEOUT=1, LIVENESS_PROBE_SECONDS=0)
+@pytest.mark.settings(heartbeat_timeout=1, liveness_probe_seconds=0)
 def test_after_a_jump_forward_silence_is_still_noticed_in_time(watcher, charger, operator, database_clock):
     boots(charger)
     watcher.turn()
@@ -95,9 +96,9 @@ def test_after_a_jump_forward_silence_is_still_noticed_in_time(watcher, charger,
     )
 
 
-@pytest.mark.settings(HEARTBEAT_TIMEOUT=1, LIVENESS_PROBE_SECONDS=0)
+@pytest.mark.settings(heartbeat_timeout=1, liveness_probe_seconds=0)
 def test_a_jump_while_we_were_not_running_is_put_right_at_the_start(app, charger, operator, database_clock):
-    central = app.extensions["central_system"]
+    central = process_of(app).central
     before = LivenessWatch(central)
     boots(charger)
     before.turn()

@@ -2,20 +2,22 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
+import config
 from charger_mgmt.gateway import sources as limits
 from charger_mgmt.gateway.places import Places
 from charger_mgmt.gateway.requests import Waiting
 from charger_mgmt.gateway.sources import Sources
 from charger_mgmt.proxies import source
 
-SETTINGS: dict[str, Any] = {
-    "ANONYMOUS_SOCKETS_PER_SOURCE": 2,
-    "NEW_CHARGERS_PER_SOURCE": 3,
-    "UNAPPROVED_BYTES_PER_HOUR": 1000,
+LIMITS: dict[str, Any] = {
+    "anonymous_sockets_per_source": 2,
+    "new_chargers_per_source": 3,
+    "unapproved_bytes_per_hour": 1000,
 }
 HERE, THERE = "192.0.2.1", "192.0.2.2"
 
@@ -31,7 +33,7 @@ def now(monkeypatch: pytest.MonkeyPatch) -> list[float]:
 
 @pytest.fixture
 def doors(now: list[float]) -> Sources:
-    return Sources(SETTINGS)
+    return Sources(replace(config.load({}), **LIMITS))
 
 
 @pytest.mark.parametrize(
@@ -132,7 +134,7 @@ def test_sockets_without_a_password_are_counted_by_source(doors: Sources) -> Non
 
 
 def test_zero_means_no_limit(now: list[float]) -> None:
-    free = Sources(dict.fromkeys(SETTINGS, 0))
+    free = Sources(replace(config.load({}), **dict.fromkeys(LIMITS, 0)))
     assert not any(free.new_charger_wait(HERE) for _ in range(10_000))
     assert free.takes_unapproved("CP1", 10**12)
     assert free.takes_unapproved("CP1", 1)

@@ -3,8 +3,6 @@
 from flask import Blueprint, Flask
 
 from ..extensions import jwt
-from ..services.log_ins import Devices
-from ..services.throttle import LoginThrottle
 from . import (
     auth,
     chargers,
@@ -28,8 +26,6 @@ def register(app: Flask) -> None:
     paths.register(app)
     problems.register(app)
     tokens.register(jwt)
-    app.extensions["login_throttle"] = LoginThrottle()
-    app.extensions["known_devices"] = Devices(app.config["JWT_SECRET_KEY"])
     api = Blueprint("api", __name__, url_prefix="/api")
     api.before_request(tokens.require_token)
     for noun in (auth, chargers, commands, transactions, tags, inbox, openapi):

@@ -1,12 +1,13 @@
 """Logging in and out: /api/auth."""
 
-from flask import Blueprint, Response, current_app, request
+from flask import Blueprint, Response, request
 from flask_jwt_extended import current_user, get_jwt, jwt_required
 
 from .. import proxies
 from ..extensions import db
 from ..services import accounts, log_ins
 from . import tokens
+from .central import process
 from .parsing import body, optional_body
 from .replies import reply
 
@@ -19,10 +20,10 @@ def login() -> Response:
         username = given.text("username", longest=accounts.LONGEST_NAME)
         password = given.text("password", longest=accounts.LONGEST_PASSWORD, blanks=True)
         device_token = given.text("deviceToken", default=None, longest=1000)
-    devices = current_app.extensions["known_devices"]
+    devices = process().devices
     log_in = log_ins.begin(
         db.engine,
-        current_app.extensions["login_throttle"],
+        process().throttle,
         devices,
         username=username,
         password=password,

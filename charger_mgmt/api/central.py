@@ -4,10 +4,15 @@ from flask import current_app
 from flask_jwt_extended import current_user
 
 from ..central_system import CentralSystem
+from ..serving import Process, process_of
+
+
+def process() -> Process:
+    return process_of(current_app)
 
 
 def central() -> CentralSystem:
-    return current_app.extensions["central_system"]
+    return process().central
 
 
 def operator() -> str:

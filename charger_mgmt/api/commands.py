@@ -26,7 +26,7 @@ def send_command(charger_id: str, action: str) -> Response:
     payload = json_object()
     if violations := schemas.check_request(action, payload):
         raise InvalidInput(f"The payload is no valid {action}.", {p or "/": text for p, text in violations})
-    wait = central().settings["OPERATOR_WAIT"]
+    wait = central().settings.operator_wait
     outcome = commands.send(central(), charger_id, action, payload, requested_by=operator(), wait=wait)
     if outcome.error is not None and not isinstance(outcome.error, CallErrored):
         raise outcome.error

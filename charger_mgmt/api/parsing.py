@@ -19,11 +19,12 @@ from typing import Any
 
 import gevent
 import msgspec
-from flask import current_app, request
+from flask import request
 from gunicorn.http.errors import ParseException
 from werkzeug.exceptions import BadRequest, RequestTimeout, UnsupportedMediaType
 
 from ..errors import InvalidInput
+from .central import process
 
 #: Stands for "must be there" and, in a result, for "was not there".
 MISSING: Any = type("Missing", (), {"__bool__": lambda self: False, "__repr__": lambda self: "MISSING"})()
@@ -82,7 +83,7 @@ def _data() -> bytes:
     """The whole body. Raises BadRequest (400) when its framing is broken, RequestTimeout (408): nobody may hold a
     connection by never ending it.
     """
-    waiting = current_app.extensions["gateway"].waiting
+    waiting = process().gateway.waiting
     with waiting.for_body(RequestTimeout), gevent.Timeout(BODY_SECONDS, RequestTimeout(_LATE)):
         try:
             return request.get_data()

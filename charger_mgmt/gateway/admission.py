@@ -14,15 +14,15 @@ from typing import Any
 
 import gevent
 from gevent.lock import BoundedSemaphore
-from sqlalchemy import Engine, Row
+from sqlalchemy import Row
 
 from ..domain import dialect, identities
 from ..errors import DatabaseAway
 from ..services import charger_passwords
 from ..services.boot import admits
-from ..services.committer import Committer
+from ..settings import Settings
 from ..store import chargers
-from ..store.connections import reading, writing
+from ..store.database import Database
 from . import addresses
 from .addresses import Credentials
 from .pacing import Pacing, retry_after
@@ -87,22 +87,19 @@ class Admission:
 
     def __init__(
         self,
-        engine: Engine,
-        committer: Committer,
-        settings: Mapping[str, Any],
+        database: Database,
+        settings: Settings,
         pacing: Pacing,
         sources: Sources,
         places: Places,
     ) -> None:
-        # On SQLite a transaction of this engine would take the write lock, and this one only reads.
-        self._engine = engine.execution_options(sqlite_begin="BEGIN")
-        self._committer = committer
+        self._database = database
         self._pacing = pacing
         self._sources = sources
         self._places = places
-        self._onboarding = settings["CHARGER_ONBOARDING"]
-        self._needs_password = settings["CHARGER_AUTH"] == "password"
-        self._origins = settings["CHARGER_ORIGINS"]
+        self._onboarding = settings.charger_onboarding
+        self._needs_password = settings.charger_auth == "password"
+        self._origins = settings.charger_origins
         self._turns = BoundedSemaphore(_LOOKUPS)
         self.stopping = False
 
@@ -112,7 +109,7 @@ class Admission:
             return _away("The server is restarting.")
         if (refused := self._form(environ)) is not None:
             return refused
-        if not self._committer.available:
+        if not self._database.available:
             return _away("The database is away.")
         address = environ.get("REMOTE_ADDR", "")
         given = addresses.credentials(environ)
@@ -182,9 +179,9 @@ class Admission:
         if not self._turns.acquire(timeout=_PATIENCE):
             raise DatabaseAway("too many chargers are dialing in at once")
         try:
-            if not self._committer.available:  # it went away while this one stood in line
+            if not self._database.available:  # it went away while this one stood in line
                 raise DatabaseAway
-            with reading(self._engine) as conn:
+            with self._database.reading() as conn:
                 return chargers.by_identity(conn, identity)
         finally:
             self._turns.release()
@@ -236,7 +233,7 @@ class Admission:
         self._sources.proved(row.identity, address)
         if pending:
             left = charger_passwords.settled(row.password_hash, pending, used)
-            with writing(self._engine) as conn:
+            with self._database.writing() as conn:
                 chargers.settle_password(conn, row.id, pending, used, left)
         return used
 

@@ -6,13 +6,14 @@ import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import datetime
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import gevent
 from gevent.pool import Pool
 from sqlalchemy.exc import SQLAlchemyError
 
 from .. import clock
+from ..central_system import CentralSystem
 from ..domain import dialect
 from ..domain.dialect import Dialect
 from ..domain.facts import Comes, Goes, Noted
@@ -33,9 +34,6 @@ from .pacing import Pacing
 from .places import Place, Places
 from .sources import Sources
 
-if TYPE_CHECKING:
-    from ..central_system import CentralSystem
-
 log = logging.getLogger(__name__)
 
 #: Seconds until a departure is noted again when the database was too busy for it.
@@ -55,7 +53,7 @@ class Connections:
         self.places = places
         #: Departures that the database did not take: charger id → message. The newest is enough.
         self._unnoted: dict[int, ChargerMessage[Goes]] = {}
-        central.committer.on_return.append(self._put_right)
+        central.database.on_return.append(self._put_right)
 
     @contextmanager
     def seated(self, admitted: Admitted, socket: Any) -> Iterator[Place]:
@@ -91,12 +89,11 @@ class Connections:
         self._note(ChargerMessage(DISCONNECT, charger_id, identity, goes, clock.now()))
 
     def _note(self, message: ChargerMessage[Goes]) -> None:
-        committer = self._central.committer
         try:
-            committer.submit(message)
+            self._central.committer.submit(message)
         except DatabaseAway:
             self._unnoted[message.charger_id] = message
-            if committer.available:  # too busy, not away: nobody will tell us that it is back
+            if self._central.database.available:  # too busy, not away: nobody will tell us that it is back
                 gevent.spawn_later(_NOTE_AGAIN, self._note_the_unnoted)
         except Exception:
             log.exception("charger %s: its departure could not be noted", message.identity)
@@ -105,7 +102,7 @@ class Connections:
         """The database is back: it learns who has left, and forgets connections that never came about."""
         gevent.spawn(self._note_the_unnoted)
         # Not before every Connect from before the outage is stored or given up, and has its session.
-        gevent.spawn_later(self._central.settings["COMMIT_TIMEOUT"], self._forget_ghosts, clock.now())
+        gevent.spawn_later(self._central.settings.commit_timeout, self._forget_ghosts, clock.now())
 
     def _forget_ghosts(self, returned: datetime) -> None:
         central = self._central
@@ -114,7 +111,7 @@ class Connections:
             return {session.charger_id: session.generation for session in central.registry.all()}
 
         try:
-            with central.engine.begin() as conn:
+            with central.database.engine.begin() as conn:
                 ghosts = put_right_ours(conn, central.process_id, held, returned, clock.now())
         except SQLAlchemyError as error:  # away again: the next return will see to it
             log.info("connections could not be put right: %s", type(error).__name__)
@@ -176,9 +173,9 @@ def _serve(
         automatic_calls=opened.automatic_calls,
         strict=opened.strict,
         on_acceptance=place.is_known_now,
-        admitted=admits(opened.approved, central.settings["CHARGER_ONBOARDING"]),
+        admitted=admits(opened.approved, central.settings.charger_onboarding),
         proven=admitted.proven,
-        timeouts_before_drop=central.settings["CALL_TIMEOUTS_BEFORE_DROP"],
+        timeouts_before_drop=central.settings.call_timeouts_before_drop,
         socket=socket,
         last_seen=central.last_seen,
         handle=handle,
@@ -198,7 +195,7 @@ def _serve(
             # Not a normal end, after which some chargers do not come back: it may be the real one that is replaced.
             replaced.close(frames.SERVICE_RESTART, "a newer connection of this charger has taken over")
         if session.registration is None and not session.proven:
-            wait = central.settings["FIRST_MESSAGE_SECONDS"]
+            wait = central.settings.first_message_seconds
             silent = gevent.spawn_later(wait, _ends_if_silent, session)
         session.serve()
     finally:
@@ -222,6 +219,6 @@ def over_quota(central: CentralSystem, connections: Connections, charger_id: int
     if not connections.sources.is_news(identity):
         return
     log.warning("charger %s: closed, it may not store more before it is approved", identity)
-    said = Noted({"reason": TOO_MUCH, "limit": central.settings["UNAPPROVED_BYTES_PER_HOUR"]})
+    said = Noted({"reason": TOO_MUCH, "limit": central.settings.unapproved_bytes_per_hour})
     message = ChargerMessage(OVER_QUOTA, charger_id, identity, said, clock.now())
     central.committer.begin(message, lambda _: None)

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping
 from typing import Any, Final, Protocol
 
 import gevent
-from sqlalchemy import Connection, Engine
+from sqlalchemy import Connection
 
 from .. import clock
 from ..errors import CallErrored, CallTimedOut, ChargerBusy, ChargerGone, DatabaseAway
@@ -16,8 +15,9 @@ from ..services.calls import CALLS, Answered, Call
 from ..services.commands import NOT_NOTED, NOT_SENT, turn
 from ..services.feed import CommandEnded, CommandQueued, Fact, Feed
 from ..services.masking import Masking
+from ..settings import Settings
 from ..store import commands
-from ..store.connections import writing
+from ..store.database import Database
 
 log = logging.getLogger(__name__)
 
@@ -30,8 +30,8 @@ _ATTEMPTS: Final = 30
 class Central(Protocol):
     """What delivery needs of the central system."""
 
-    settings: Mapping[str, Any]
-    engine: Engine
+    settings: Settings
+    database: Database
     registry: Registry
     feed: Feed
     process_id: str
@@ -51,7 +51,7 @@ class Delivery:
 
 def put_right(central: Central) -> None:
     """At the start of a process: end the commands that another one left unfinished."""
-    with writing(central.engine) as conn:
+    with central.database.writing() as conn:
         count = commands.put_right(conn, central.process_id)
     if count:
         log.info("%d commands of an earlier process were ended", count)
@@ -104,7 +104,7 @@ class _Delivering:
             command.action,
             command.payload,
             message_id=command.message_id,
-            timeout=self._central.settings["CALL_TIMEOUT"],
+            timeout=self._central.settings.call_timeout,
             asks_for=self._call.asks_for(command.payload),
             on_sent=on_sent,
             on_late=self._late,
@@ -137,7 +137,7 @@ class _Delivering:
         """Commit a state. With one attempt it raises DatabaseAway; else it tries again and then gives up."""
         for attempt in range(attempts, 0, -1):
             try:
-                with turn(self._command.requested_by), writing(self._central.engine) as conn:
+                with turn(self._command.requested_by), self._central.database.writing() as conn:
                     self._write(conn, state, values)
                 return
             except DatabaseAway:

@@ -6,16 +6,16 @@ import logging
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 
 import gevent
 import msgspec
 
 from .. import clock
 from ..beside import LONG, beside
+from ..central_system import CentralSystem
 from ..dialects import Checked, Incoming, Said, Taken, Violation
 from ..dialects.ocpp16 import table
-from ..dialects.ocpp16.salvage import saved_call
 from ..domain import facts, outcomes
 from ..domain.facts import Fact
 from ..errors import DatabaseAway
@@ -23,13 +23,9 @@ from ..live.session import Session
 from ..live.speaker import Speaker
 from ..ocppj import errors
 from ..ocppj.conversation import CallReceived
-from ..ocppj.conversation import Reply as Send
 from ..services.committer import ProcessingFailed, Ticket
 from ..services.inbound import ChargerMessage, FollowUp
 from . import pacing
-
-if TYPE_CHECKING:
-    from ..central_system import CentralSystem
 
 log = logging.getLogger(__name__)
 
@@ -140,23 +136,6 @@ def text_of(session: Session, call: CallReceived, answer: Answer) -> str | None:
         return None
 
 
-def receive(central: CentralSystem, session: Session, text: str) -> str | None:
-    """One frame in, its answer out, with a committer that stores at once; None: no answer is due."""
-    event = session.conversation.receive(text, clock.monotonic())
-    call = saved_call(event, text) if isinstance(event, Send) else event
-    if isinstance(call, CallReceived):
-        return text_of(session, call, answered(central, session, call))
-    return event.text if isinstance(event, Send) else None
-
-
-def answered(central: CentralSystem, session: Session, call: CallReceived) -> Answer:
-    """The answer to a CALL, with a committer that stores at once."""
-    answers: list[Answer] = []
-    central.last_seen.touch(session.charger_id)
-    _take_call(central, session, call, answers.append)
-    return answers[0]
-
-
 def _may_speak(speaker: Speaker, row: Incoming[Any]) -> bool:
     """Section 4.2 and errata 3.10, except that a message that carries money is always taken.
 
@@ -197,7 +176,7 @@ def _message(central: CentralSystem, speaker: Speaker, said: Said) -> ChargerMes
         speaker.dialect,
         _fact=said.fact,
         proven=speaker.proven,
-        behind=central.settings["CLOCKS_BELIEVED_FOR"],
+        behind=central.settings.clocks_believed_for,
     )
 
 
@@ -253,7 +232,7 @@ def _booted(central: CentralSystem, speaker: Speaker, outcome: outcomes.Booted) 
     if not speaker.admitted:
         return outcome
     speaker.on_acceptance()
-    interval = pacing.heartbeat_interval(outcome.interval, central.committer.since_return)
+    interval = pacing.heartbeat_interval(outcome.interval, central.database.since_return)
     return msgspec.structs.replace(outcome, interval=interval)
 
 

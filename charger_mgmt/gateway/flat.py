@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from dataclasses import dataclass
 from math import inf
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any, NamedTuple
 
 import gevent
 from gevent.event import AsyncResult
@@ -13,6 +13,7 @@ from sqlalchemy import Row
 
 from .. import clock
 from ..beside import LONG, TOO_MANY_WAIT, beside, long_ones
+from ..central_system import CentralSystem
 from ..dialects import Taken, Violation, flat
 from ..dialects.flat import FlatError, FlatMessage
 from ..domain import dialect
@@ -28,11 +29,8 @@ from ..services.inbound import REFUSED, ChargerMessage
 from . import dispatch
 from .admission import OCPP16, Admission, Admitted, shut_out
 from .connection import TOO_MUCH, Connections, over_quota
+from .parts import Gateway
 from .places import Place
-
-if TYPE_CHECKING:
-    from ..central_system import CentralSystem
-    from . import Gateway
 
 log = logging.getLogger(__name__)
 
@@ -93,7 +91,7 @@ class FlatSession:
         self._password_hash = admitted.password_hash
         self._speakers: dict[str, _Trust] = {}
         self._refusal = _Refusal("", "", -inf, "", 0)
-        self._onboarding = central.settings["CHARGER_ONBOARDING"]
+        self._onboarding = central.settings.charger_onboarding
         self._malformed = 0
 
     def serve(self) -> None:
@@ -277,9 +275,9 @@ class FlatSession:
         settings = self._central.settings
         proven = self._is_proven(message.identity, row)
         if row is None:
-            if settings["CHARGER_ONBOARDING"] == "closed":
+            if settings.charger_onboarding == "closed":
                 raise _Refused("no charger by this identity is known here")
-            if settings["CHARGER_AUTH"] == "password":
+            if settings.charger_auth == "password":
                 raise _Refused(_OPEN_WITH_IT)
             if message.said.row.taken is Taken.ACCEPTED:
                 raise _Refused("this charger is not known yet; send a BootNotification first")
@@ -291,7 +289,7 @@ class FlatSession:
             raise _Refused(_OCPP_J)
         elif proven:
             return row
-        elif row.password_hash or (settings["CHARGER_AUTH"] == "password" and not row.allow_without_password):
+        elif row.password_hash or (settings.charger_auth == "password" and not row.allow_without_password):
             raise _Refused(_OPEN_WITH_IT)
         elif row.bound_dialect == OCPP16:
             raise _Refused(_OCPP_J)
@@ -315,7 +313,7 @@ def serve(central: CentralSystem, gateway: Gateway, socket: ChargerSocket, admit
     with connections.seated(admitted, socket) as place:
         session = FlatSession(central, gateway.admission, connections, socket, admitted, place)
         central.registry.hold(session)
-        silent = gevent.spawn_later(central.settings["FIRST_MESSAGE_SECONDS"], session.ends_if_silent)
+        silent = gevent.spawn_later(central.settings.first_message_seconds, session.ends_if_silent)
         try:
             session.serve()
         finally:

@@ -3,19 +3,16 @@
 from __future__ import annotations
 
 import logging
-from typing import TYPE_CHECKING
 
 import gevent
 
 from .. import clock
+from ..central_system import CentralSystem
 from ..errors import ChargerManagementError
 from ..live.session import Session
 from ..services import commands
 from ..services.inbound import FollowUp
 from .dispatch import Answer
-
-if TYPE_CHECKING:
-    from ..central_system import CentralSystem
 
 log = logging.getLogger(__name__)
 
@@ -41,9 +38,9 @@ class FollowUps:
         """Call this when the answer to `action` has been sent."""
         follow_ups, booted = answer.follow_ups, answer.set_up
         settings = self._central.settings
-        if not (follow_ups or booted) or not settings["AUTOMATIC_CALLS"] or not session.automatic_calls:
+        if not (follow_ups or booted) or not settings.automatic_calls or not session.automatic_calls:
             return
-        delay = settings["FOLLOW_UP_DELAY"]
+        delay = settings.follow_up_delay
         if booted and (last := self._set_up_at.get(session.charger_id)) is not None:
             delay = max(delay, last + BOOT_PAUSE - clock.monotonic())
         key = (session.charger_id, action)
@@ -83,7 +80,7 @@ class FollowUps:
                 follow_up.action,
                 follow_up.payload,
                 requested_by="system",
-                wait=self._central.settings["CALL_TIMEOUT"],
+                wait=self._central.settings.call_timeout,
             )
         except ChargerManagementError as error:
             log.info(

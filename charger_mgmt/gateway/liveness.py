@@ -8,22 +8,20 @@ import os
 import signal
 from collections.abc import Callable
 from datetime import timedelta
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import gevent
 from sqlalchemy.exc import SQLAlchemyError
 
 from .. import clock
+from ..central_system import CentralSystem
 from ..errors import AnotherProcess, ChargerManagementError, ConfigurationError, DatabaseAway
+from ..live.session import Session
 from ..services import commands, connections, connectors, liveness, transactions
 from ..store import room, watch
 from ..store.faults import Fault, classify
 from ..store.sole import RENEW
 from . import delivery
-
-if TYPE_CHECKING:
-    from ..central_system import CentralSystem
-    from ..live.session import Session
 
 log = logging.getLogger(__name__)
 
@@ -44,8 +42,7 @@ def start(central: CentralSystem) -> None:
     A process may be started while the database is away: then it turns chargers away and puts things right
     as soon as the database takes writes.
     """
-    watcher = LivenessWatch(central)
-    committer = central.committer
+    watcher, database = LivenessWatch(central), central.database
 
     def take_over() -> None:
         try:
@@ -54,25 +51,25 @@ def start(central: CentralSystem) -> None:
             cause = error.__cause__ if isinstance(error, DatabaseAway) else error
             if cause is None or classify(cause) is Fault.POISON:
                 raise
-            committer.database_is_away(cause)
+            database.is_away(cause)
         else:
-            committer.on_return.remove(again)
+            database.on_return.remove(again)
 
     again = _ends_the_process(take_over)
-    committer.on_return += [again, watcher.resume]
+    database.on_return += [again, watcher.resume]
     take_over()
-    gevent.spawn(_run, watcher, central.settings["SWEEP_INTERVAL"])
+    gevent.spawn(_run, watcher, central.settings.sweep_interval)
     gevent.spawn(_keep, _ends_the_process(central.sole.keep))
 
 
 def _take_over(central: CentralSystem) -> None:
     """Make sure that this process is the only one and that its connections fit; put right what was left."""
-    with central.engine.begin() as conn:
+    with central.database.engine.begin() as conn:
         room.check(conn, central.settings)
     central.sole.take()
-    with central.engine.begin() as conn:
+    with central.database.engine.begin() as conn:
         left = connections.put_right(conn, central.process_id, clock.now())
-    room.warm(central.engine, central.settings["CHARGER_CONNECTIONS"])
+    central.database.warm()
     delivery.put_right(central)
     if left:
         log.info("%d chargers were left as connected by an earlier process", left)
@@ -133,7 +130,7 @@ class LivenessWatch:
 
     def turn(self) -> None:
         """Write down who has spoken, mark the silent, ask those who are about to become so."""
-        if not self._central.committer.available:
+        if not self._central.database.available:
             return
         seen = self._central.last_seen.take()
         try:
@@ -142,7 +139,7 @@ class LivenessWatch:
             self._central.last_seen.put_back(seen)
             fault = classify(error)
             if fault is Fault.AWAY:
-                self._central.committer.database_is_away(error)
+                self._central.database.is_away(error)
             elif fault is Fault.POISON:
                 raise
             return
@@ -150,7 +147,7 @@ class LivenessWatch:
 
     def _write(self, seen: set[int]) -> None:
         central = self._central
-        with central.engine.begin() as conn:
+        with central.database.engine.begin() as conn:
             offset = watch.database_now(conn).timestamp() - clock.monotonic()
             if self._offset is not None and abs(offset - self._offset) > CLOCK_JUMP:
                 log.warning("the database's clock has jumped by %.0f s", offset - self._offset)
@@ -160,10 +157,10 @@ class LivenessWatch:
             if seen:
                 liveness.note_seen(conn, seen)
         self._resume_due, self._offset = False, offset
-        limit = timedelta(seconds=central.settings["HEARTBEAT_TIMEOUT"])
-        with central.engine.begin() as conn:
+        limit = timedelta(seconds=central.settings.heartbeat_timeout)
+        with central.database.engine.begin() as conn:
             silent = liveness.sweep(conn, limit)
-        every = min(SIGNS_EVERY, central.settings["RETIRE_CONNECTORS_AFTER"].total_seconds())
+        every = min(SIGNS_EVERY, central.settings.retire_connectors_after)
         if clock.monotonic() - self._signs_at > every:
             self._signs_at = clock.monotonic()
             self._look_for_the_lost()
@@ -173,14 +170,14 @@ class LivenessWatch:
     def _look_for_the_lost(self) -> None:
         """Sessions without any sign, connectors that are no more."""
         central, now = self._central, clock.now()
-        after = central.settings["RETIRE_CONNECTORS_AFTER"]
-        with central.engine.begin() as conn:
+        after = timedelta(seconds=central.settings.retire_connectors_after)
+        with central.database.engine.begin() as conn:
             transactions.flag_without_sign(conn, now)
-        with central.engine.begin() as conn:
+        with central.database.engine.begin() as conn:
             if retired := connectors.retire(conn, now, after):
                 log.info("%d connectors are retired: their chargers have them no more", retired)
             unexplained = connectors.unexplained(conn, now, after)
-        if not central.settings["AUTOMATIC_CALLS"]:
+        if not central.settings.automatic_calls:
             return
         for identity in unexplained:
             session = central.registry.get(identity)
@@ -194,8 +191,8 @@ class LivenessWatch:
         One that has connected and said nothing has been quiet since then.
         """
         settings = self._central.settings
-        limit, early = settings["HEARTBEAT_TIMEOUT"], settings["LIVENESS_PROBE_SECONDS"]
-        if not early or not settings["AUTOMATIC_CALLS"]:
+        limit, early = settings.heartbeat_timeout, settings.liveness_probe_seconds
+        if not early or not settings.automatic_calls:
             return
         now = clock.monotonic()
         quiet = [

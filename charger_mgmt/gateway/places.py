@@ -12,12 +12,11 @@ Known is a charger that has proved itself by its password or that was accepted b
 from __future__ import annotations
 
 import logging
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 import gevent
 
-if TYPE_CHECKING:
-    from .requests import Waiting
+from .requests import Waiting
 
 log = logging.getLogger(__name__)
 

@@ -10,15 +10,15 @@ from __future__ import annotations
 
 import logging
 import signal
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable
+from typing import Any
 
 import gevent
 
+from ..central_system import CentralSystem
 from ..clock import monotonic
 from ..live import frames
-
-if TYPE_CHECKING:
-    from flask import Flask
+from .parts import Gateway
 
 log = logging.getLogger(__name__)
 
@@ -27,18 +27,16 @@ log = logging.getLogger(__name__)
 GRACE = 1.0
 
 
-def shutdown(app: Flask, grace: float = GRACE) -> None:
+def shutdown(central: CentralSystem, gateway: Gateway, grace: float = GRACE) -> None:
     """Take no more connections, close every charger's socket, wait at most `grace` seconds, drop the rest.
 
     After a reload the next worker accepts those that come meanwhile: they wait in the kernel. What comes on a
     connection that there was already is answered 503.
     """
-    gateway = app.extensions["gateway"]
     gateway.admission.stopping = True
     for listener in gateway.listeners:
         listener.close()
     gateway.waiting.end()
-    central = app.extensions["central_system"]
     registry = central.registry
     leaving = registry.held()
     for session in leaving:
@@ -53,7 +51,7 @@ def shutdown(app: Flask, grace: float = GRACE) -> None:
     central.sole.release()  # the next process may begin, while an operator's last request is still under way
 
 
-def shut_down_on_sigterm(app: Flask) -> None:
+def shut_down_on_sigterm(stop: Callable[[], None]) -> None:
     """In a gunicorn worker: on SIGTERM close the chargers' sockets beside whatever gunicorn does.
 
     Without it the worker would wait for them until its graceful timeout.
@@ -62,6 +60,6 @@ def shut_down_on_sigterm(app: Flask) -> None:
 
     def on_sigterm(number: int, frame: Any) -> None:
         before(number, frame)
-        gevent.spawn(shutdown, app)  # a signal handler must not block
+        gevent.spawn(stop)  # a signal handler must not block
 
     signal.signal(signal.SIGTERM, on_sigterm)

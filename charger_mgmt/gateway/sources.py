@@ -8,13 +8,14 @@ from __future__ import annotations
 
 import math
 from collections import Counter, OrderedDict
-from collections.abc import Callable, Mapping
-from typing import Any, Final, TypeVar
+from collections.abc import Callable
+from typing import Final, TypeVar
 
 from ..clock import monotonic
 from ..live import fairness
 from ..live.fairness import Bucket
 from ..proxies import source
+from ..settings import Settings
 
 #: Seconds for which one who sent too much that said nothing is kept out.
 PENALTY: Final = 20.0
@@ -44,10 +45,10 @@ V = TypeVar("V")
 class Sources:
     """Counts by source. Where it says seconds, these are what one should wait for; 0: nothing."""
 
-    def __init__(self, settings: Mapping[str, Any]) -> None:
-        self._most_sockets = settings["ANONYMOUS_SOCKETS_PER_SOURCE"]
-        self._new_chargers = settings["NEW_CHARGERS_PER_SOURCE"]
-        self._unapproved_bytes = settings["UNAPPROVED_BYTES_PER_HOUR"]
+    def __init__(self, settings: Settings) -> None:
+        self._most_sockets = settings.anonymous_sockets_per_source
+        self._new_chargers = settings.new_chargers_per_source
+        self._unapproved_bytes = settings.unapproved_bytes_per_hour
         self._sockets: Counter[str] = Counter()
         self._penalties: OrderedDict[tuple[str, str, bool], float] = OrderedDict()
         self._guesses: OrderedDict[str, Bucket] = OrderedDict()

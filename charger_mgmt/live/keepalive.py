@@ -7,14 +7,11 @@ than the socket itself.
 from __future__ import annotations
 
 import logging
-from typing import TYPE_CHECKING
 
 import gevent
 
 from ..clock import monotonic
-
-if TYPE_CHECKING:
-    from .socket import ChargerSocket
+from .socket import ChargerSocket
 
 log = logging.getLogger(__name__)
 

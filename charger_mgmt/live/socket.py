@@ -16,7 +16,7 @@ from base64 import b64encode
 from collections.abc import Callable, Mapping
 from functools import partial
 from hashlib import sha1
-from typing import TYPE_CHECKING, Any
+from typing import Any, Protocol
 
 import gevent
 from gevent.lock import BoundedSemaphore
@@ -24,9 +24,6 @@ from gevent.lock import BoundedSemaphore
 from ..clock import A_TURN, monotonic
 from . import fairness, frames
 from .fairness import Bucket
-
-if TYPE_CHECKING:
-    from .keepalive import KeepAlive
 
 log = logging.getLogger(__name__)
 
@@ -43,6 +40,15 @@ _RESET_ON_CLOSE = struct.pack("ii", 1, 0)
 
 class SocketClosed(Exception):
     """The socket is not open any more; nothing was written."""
+
+
+class Watch(Protocol):
+    """Who pings the sockets of a process, `interval` seconds apart (0: never), and drops the dead."""
+
+    interval: float
+
+    def watch(self, socket: ChargerSocket) -> None: ...
+    def forget(self, socket: ChargerSocket) -> None: ...
 
 
 class ChargerSocket:
@@ -85,7 +91,7 @@ class ChargerSocket:
         self,
         environ: Mapping[str, Any],
         *,
-        keepalive: KeepAlive | None = None,
+        keepalive: Watch | None = None,
         max_message_bytes: int = 1 << 20,
     ) -> None:
         """Answer the upgrade request. Raises OSError when the peer has gone."""

@@ -33,4 +33,4 @@ def authorize(
 
 def unknown_tag_status(settings: Settings) -> str:
     """What a tag that nobody entered is answered: a setting, by default as open as the onboarding."""
-    return authorisation.ACCEPTED if settings["UNKNOWN_TAGS"] == "accept" else authorisation.INVALID
+    return authorisation.ACCEPTED if settings.unknown_tags == "accept" else authorisation.INVALID

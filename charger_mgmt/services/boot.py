@@ -56,7 +56,7 @@ def boot(
     replies, journal = [], []
     for message in messages:
         before = known.get(message.charger_id)
-        status = registration(before.approved if before else None, settings["CHARGER_ONBOARDING"])
+        status = registration(before.approved if before else None, settings.charger_onboarding)
         since = before.box_since if before else None
         rows[message.charger_id] = {
             "id": message.charger_id,
@@ -67,7 +67,7 @@ def boot(
             "box_since": message.received_at if before and _is_another_box(before, message.fact) else since,
             **{column: getattr(message.fact, column) for column in _INVENTORY},
         }
-        interval = settings["HEARTBEAT_INTERVAL"] if status == ACCEPTED else RETRY_INTERVAL
+        interval = settings.heartbeat_interval if status == ACCEPTED else RETRY_INTERVAL
         replies.append(Reply(Booted(status, now, interval), _follow_ups(message, status)))
         journal.append((message, message.action, {"request": message.fact.said, "status": status}))
     bulk.update(conn, Charger.__table__, list(rows.values()))
@@ -123,13 +123,13 @@ def unapproved(conn: Connection, charger_ids: Iterable[int], settings: Settings)
 
     Their rows are locked, so that an approval comes before it or after it, and then finds what was stored.
     """
-    if settings["CHARGER_ONBOARDING"] == "open":
+    if settings.charger_onboarding == "open":
         return set()  # who is refused there has no socket
     wanted = bulk.distinct(charger_ids)
     rows = conn.execute(
         select(_C.id, _C.approved).where(_C.id.in_(wanted)).order_by(_C.id).with_for_update(read=True)
     )
-    return {row.id for row in rows if not admits(row.approved, settings["CHARGER_ONBOARDING"])}
+    return {row.id for row in rows if not admits(row.approved, settings.charger_onboarding)}
 
 
 def _follow_ups(message: ChargerMessage[facts.Boots], status: str) -> tuple[FollowUp, ...]:

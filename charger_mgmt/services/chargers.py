@@ -13,6 +13,7 @@ from sqlalchemy.exc import IntegrityError
 
 from .. import clock
 from ..errors import ChargerManagementError, ChargerOffline, Conflict, InvalidInput
+from ..settings import Settings
 from ..store import chargers, transactions_history
 from ..store.connections import reading, writing
 from ..store.pages import Page
@@ -118,9 +119,9 @@ def change(central: commands.Central, engine: Engine, identity: str, changes: Ma
     return after
 
 
-def _shut_out(values: Mapping[str, Any], charger: Row[Any], settings: Mapping[str, Any]) -> str | None:
+def _shut_out(values: Mapping[str, Any], charger: Row[Any], settings: Settings) -> str | None:
     """Why a socket that is open may not stay so after these changes; None: it may."""
-    needs_password = settings["CHARGER_AUTH"] == "password" and not charger.allow_without_password
+    needs_password = settings.charger_auth == "password" and not charger.allow_without_password
     changed = values.keys() & {"password_hash", "allow_without_password"}
     if changed and needs_password and charger.password_hash is None:
         return "this charger needs a password"
@@ -195,7 +196,7 @@ def inbox(engine: Engine, *, identity: str | None, kind: str | None, before: int
 
 
 def _ask_for_boot(central: commands.Central, charger: Row[Any]) -> None:
-    if not (central.settings["AUTOMATIC_CALLS"] and charger.automatic_calls):
+    if not (central.settings.automatic_calls and charger.automatic_calls):
         return
     payload = {"requestedMessage": "BootNotification"}
     try:

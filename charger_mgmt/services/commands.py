@@ -29,8 +29,10 @@ from ..errors import (
     DatabaseAway,
     NotFound,
 )
+from ..settings import Settings
 from ..store import chargers, commands, tags
-from ..store.connections import reading, writing
+from ..store.connections import reading
+from ..store.database import Database
 from ..store.pages import Page
 from . import charger_passwords
 from .calls import CALLS, Call
@@ -51,8 +53,8 @@ _turns = {"system": BoundedSemaphore(3), "operator": BoundedSemaphore(3)}
 class Central(Protocol):
     """What a command needs of the central system."""
 
-    settings: Mapping[str, Any]
-    engine: Engine
+    settings: Settings
+    database: Database
     feed: Feed
 
     def owner_of(self, identity: str) -> str | None: ...
@@ -92,7 +94,7 @@ def send(
     charger's registration forbids the action (section 4.2), DatabaseAway.
     """
     with central.feed.listening(identity) as heard:
-        with turn(requested_by), writing(central.engine) as conn:
+        with turn(requested_by), central.database.writing() as conn:
             charger = find_charger(conn, identity)
             command = queue(conn, central, charger, action, payload, requested_by=requested_by)
         return dispatch(central, command, heard, clock.monotonic() + wait)

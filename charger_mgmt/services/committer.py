@@ -2,8 +2,9 @@
 
 A few greenlets take whatever is waiting, run it as sets in one database transaction, commit once and
 release the answers. Four kinds of trouble, four reactions (see store/faults.py): contention is tried
-again, as is a database that has no connection to spare; a record that the database refuses goes to the inbox alone, its neighbours unharmed; a database
-that is away leaves every message unanswered, so that the chargers keep their queues.
+again, as is a database that has no connection to spare; a record that the database refuses goes to the inbox alone,
+its neighbours unharmed; a database that is away leaves every message unanswered, so that the chargers keep their
+queues.
 """
 
 from __future__ import annotations
@@ -13,23 +14,22 @@ import time
 from collections import defaultdict, deque
 from collections.abc import Callable, Sequence
 from datetime import datetime
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from sqlalchemy import Engine
+import gevent
+from gevent.hub import Waiter
+from sqlalchemy import Connection
 
 from .. import clock
 from ..beside import LONG
 from ..domain.facts import Fact, Goes
 from ..errors import DatabaseAway
-from ..store import room, watch
-from ..store.faults import Fault, classify, is_already_there
+from ..settings import Settings
+from ..store.database import Database
+from ..store.faults import Fault, classify, first_line, is_already_there
 from . import inbox, oddities
 from .feed import Feed
-from .handlers import HANDLERS
-from .inbound import CONNECT, DISCONNECT, ChargerMessage, Reply, Settings
-
-if TYPE_CHECKING:
-    from gevent.hub import Waiter
+from .inbound import CONNECT, DISCONNECT, ChargerMessage, Handlers, Reply
 
 log = logging.getLogger(__name__)
 
@@ -40,11 +40,6 @@ CROWDED_PAUSE = 0.2
 STALE_SECONDS = 2.0
 #: Seconds by which a timer may come late before it counts as a standstill of ours.
 LATE = 2.0
-PROBE_SECONDS = 1.0
-#: The longest pause between test writes, when the database has gone away again and again.
-LONGEST_PROBE_SECONDS = 15.0
-#: A database that goes away again within this time was not really back.
-RELAPSE_SECONDS = 30.0
 
 
 class ProcessingFailed(Exception):
@@ -52,13 +47,14 @@ class ProcessingFailed(Exception):
 
 
 class Committer:
-    """Stores chargers' messages. Without `start()` it works synchronously, a batch of one at a time."""
+    """Stores chargers' messages, each by the handler of its fact, while the database is available."""
 
-    def __init__(self, engine: Engine, settings: Settings, feed: Feed | None = None) -> None:
-        self._engine = engine
-        self._feed = feed or Feed()
+    def __init__(self, database: Database, settings: Settings, handlers: Handlers, feed: Feed) -> None:
+        self._database = database
         self._settings = settings
-        self._started = False
+        #: In the order in which one batch runs them.
+        self._handlers = handlers
+        self._feed = feed
         #: What no committer has taken yet: at most one message of each session, whose next ones wait there.
         self._waiting: deque[Ticket] = deque()
         #: The same for long messages, which go alone and one at a time: nobody's neighbours.
@@ -66,36 +62,20 @@ class Committer:
         self._at_a_long_one = False
         #: Committers with nothing to do.
         self._idle: list[Waiter] = []
-        self._prober: Any = None
-        #: False while the database does not take commits: upgrades are refused meanwhile.
-        self.available = True
-        #: When the database last came back from an outage (monotonic seconds); None: it was never away.
-        self.returned_at: float | None = None
-        #: Seconds between test writes.
-        self._pause = PROBE_SECONDS
-        #: Called once when the database takes writes again.
-        self.on_return: list[Callable[[], None]] = []
 
-    @property
-    def since_return(self) -> float | None:
-        """Seconds since the database last came back from an outage; None: it was never away."""
-        return None if self.returned_at is None else clock.monotonic() - self.returned_at
+    def start(self) -> list[gevent.Greenlet]:
+        """Begin to commit; the greenlets that do."""
+        one_writer = self._database.engine.dialect.name == "sqlite"
+        count = 1 if one_writer else self._settings.committers
+        return [gevent.spawn(self._work, one_writer) for _ in range(count)]
 
-    def start(self) -> None:
-        """Begin to commit in the background; needs gevent."""
-        import gevent
-
-        self._started = True
-        one_writer = self._engine.dialect.name == "sqlite"
-        for _ in range(1 if one_writer else self._settings["COMMITTERS"]):
-            gevent.spawn(self._work, one_writer)
+    # The queue
 
     def begin(self, message: ChargerMessage[Any], done: Callable[[Ticket], None]) -> None:
         """Take the message and call `done` once, after its commit has returned or when there will be none.
 
         Never waits. `done` must not wait either: it runs in a committer's greenlet or a timer's, or before
-        `begin` returns (the database is away; or we were not started and store the message at once). Should
-        it raise, that is logged.
+        `begin` returns (the database is away). Should it raise, that is logged.
 
         While we are busy nothing is dropped: the message waits for its turn as long as it takes, for the
         commit COMMIT_TIMEOUT. Its sender should begin with the next one when this one is done, and not read
@@ -108,10 +88,6 @@ class Committer:
 
         Raises what `Ticket.take` raises.
         """
-        if not self._started:
-            return self.submit_together([message])[0]
-        from gevent.hub import Waiter
-
         waiter = Waiter()
         ticket = Ticket(message, lambda _: _wake(waiter))
         self._enter(ticket)
@@ -122,27 +98,16 @@ class Committer:
             raise
         return ticket.take()
 
-    def submit_together(self, messages: Sequence[ChargerMessage[Any]]) -> list[Reply]:
-        """Store the messages as one batch, now; raises as `submit` does for the first that failed."""
-        tickets = [Ticket(message) for message in messages]
-        self._commit(tickets)
-        return [ticket.take() for ticket in tickets]
-
     def _enter(self, ticket: Ticket) -> None:
-        if not self.available:
+        if not self._database.available:
             ticket.fail(DatabaseAway())
-        elif not self._started:
-            self._commit([ticket])
         else:
             (self._waiting if len(ticket.message.raw) <= LONG else self._long).append(ticket)
             if self._idle:
                 _wake(self._idle.pop())
 
     def _work(self, one_writer: bool) -> None:
-        import gevent
-        from gevent.hub import Waiter
-
-        size, limit = self._settings["BATCH_SIZE"], self._settings["COMMIT_TIMEOUT"]
+        size, limit = self._settings.batch_size, self._settings.commit_timeout
         waiting, waiter = self._waiting, Waiter()
         long = False
         while True:
@@ -177,8 +142,6 @@ class Committer:
 
         When this comes late, we ourselves stood still: the commit gets its time once more.
         """
-        import gevent
-
         while clock.monotonic() > due + LATE:
             due = clock.monotonic() + limit
             gevent.sleep(limit)
@@ -187,56 +150,49 @@ class Committer:
                 ticket.abandoned = True
                 ticket.fail(DatabaseAway("the database did not commit in time"))
 
+    # A batch
+
     def _commit(self, batch: Sequence[Ticket]) -> None:
         """Store a batch; every ticket leaves with a reply or an error, unless nobody waits for it any more."""
         batch = [ticket for ticket in batch if not ticket.abandoned]
         if not batch:
             return
-        if not self.available:
+        if not self._database.available:
             self._release(batch, DatabaseAway())
             return
         try:
             replies = self._run([ticket.message for ticket in batch], CONTENTION_ATTEMPTS)
         except Exception as error:
             if len(batch) > 1 and classify(error) not in (Fault.AWAY, Fault.CROWDED):
-                log.info("a batch of %d goes one by one: %s", len(batch), _first_line(error))
+                log.info("a batch of %d goes one by one: %s", len(batch), first_line(error))
                 self._commit_one_by_one(batch)
             else:
                 self._fail(batch, error)
         else:
             self._answer(batch, replies)
 
-    def _commit_one_by_one(self, batch: Sequence[Ticket]) -> None:
-        """Whoever meets a lock waits until his neighbours have been served; whose sender has left is left out."""
-        contended = []
-        for ticket in batch:
-            if ticket.abandoned:
-                continue
-            if not self.available:
-                ticket.fail(DatabaseAway())
-                continue
-            try:
-                self._answer([ticket], self._run([ticket.message], 1))
-            except Exception as error:
-                if classify(error) is Fault.CONTENTION or is_already_there(error):
-                    contended.append(ticket)
-                else:
-                    self._fail([ticket], error)
-        for ticket in contended:
-            if not ticket.abandoned:
-                self._commit([ticket])
+    def _dispatch(self, conn: Connection, messages: Sequence[ChargerMessage[Any]]) -> list[Reply]:
+        now = clock.now()
+        replies = self._serve(conn, messages, now)
+        if odd := [message for message in messages if message.oddities]:
+            oddities.record(conn, odd)
+        return replies
 
-    def _fail(self, batch: Sequence[Ticket], error: Exception) -> None:
-        """What an error means for those it concerns: a whole batch, if the database is away, or one message."""
-        fault = classify(error)
-        if fault is Fault.AWAY:
-            self.database_is_away(error)
-            self._release(batch, DatabaseAway())
-        elif fault in (Fault.CONTENTION, Fault.CROWDED):
-            log.warning("%s gave up: %s", batch[0].message.action, _first_line(error))
-            self._release(batch, DatabaseAway("the database is too busy"))
-        else:
-            self._set_aside(batch[0], error)
+    def _serve(self, conn: Connection, messages: Sequence[ChargerMessage[Any]], now: datetime) -> list[Reply]:
+        if len(messages) == 1:
+            return self._handlers[messages[0].row.fact](conn, messages, now, self._settings)
+        groups: dict[type[Fact], list[int]] = defaultdict(list)
+        for position, message in enumerate(messages):
+            groups[message.row.fact].append(position)
+        replies: list[Any] = [None] * len(messages)
+        for fact, handler in self._handlers.items():
+            positions = groups.get(fact)
+            if not positions:
+                continue
+            answered = handler(conn, [messages[p] for p in positions], now, self._settings)
+            for position, reply in zip(positions, answered, strict=True):
+                replies[position] = reply
+        return replies
 
     def _answer(self, batch: Sequence[Ticket], replies: Sequence[Reply]) -> None:
         """After the commit: chargers get their answers, and whoever wants to know hears what has happened."""
@@ -255,6 +211,45 @@ class Committer:
             Ticket(ChargerMessage(DISCONNECT, connect.charger_id, connect.identity, goes, clock.now()))
         )
 
+    @staticmethod
+    def _release(batch: Sequence[Ticket], error: Exception) -> None:
+        for ticket in batch:
+            ticket.fail(error)
+
+    # Trouble: contention and poison
+
+    def _commit_one_by_one(self, batch: Sequence[Ticket]) -> None:
+        """Whoever meets a lock waits until his neighbours have been served; whose sender has left is left out."""
+        contended = []
+        for ticket in batch:
+            if ticket.abandoned:
+                continue
+            if not self._database.available:
+                ticket.fail(DatabaseAway())
+                continue
+            try:
+                self._answer([ticket], self._run([ticket.message], 1))
+            except Exception as error:
+                if classify(error) is Fault.CONTENTION or is_already_there(error):
+                    contended.append(ticket)
+                else:
+                    self._fail([ticket], error)
+        for ticket in contended:
+            if not ticket.abandoned:
+                self._commit([ticket])
+
+    def _fail(self, batch: Sequence[Ticket], error: Exception) -> None:
+        """What an error means for those it concerns: a whole batch, if the database is away, or one message."""
+        fault = classify(error)
+        if fault is Fault.AWAY:
+            self._database.is_away(error)
+            self._release(batch, DatabaseAway())
+        elif fault in (Fault.CONTENTION, Fault.CROWDED):
+            log.warning("%s gave up: %s", batch[0].message.action, first_line(error))
+            self._release(batch, DatabaseAway("the database is too busy"))
+        else:
+            self._set_aside(batch[0], error)
+
     def _run(self, messages: Sequence[ChargerMessage[Any]], attempts: int) -> list[Reply]:
         """One database transaction for all; contention and a stale connection are tried again.
 
@@ -265,46 +260,25 @@ class Committer:
             attempt += 1
             began = clock.monotonic()
             try:
-                with self._engine.begin() as conn:
+                with self._database.engine.begin() as conn:
                     return self._dispatch(conn, messages)
             except Exception as error:
-                fault = classify(error)
                 took = clock.monotonic() - began
-                soon = took < STALE_SECONDS
-                # Longer than a statement may take: it was we who stood still.
-                stood_still = took > self._settings["DATABASE_TIMEOUT"] + LATE
-                stale = fault is Fault.AWAY and attempt == 1 and (soon or stood_still)
-                # The same session on another socket, committed a moment ago, is contention of a kind.
-                contended = (fault is Fault.CONTENTION or is_already_there(error)) and attempt < attempts
-                contended = contended and (soon or len(messages) == 1)
-                crowded = fault is Fault.CROWDED and attempt < attempts
-                if crowded:
-                    time.sleep(CROWDED_PAUSE)
-                elif not stale and not contended:
+                if not self._may_try_again(error, took, attempt, attempts, alone=len(messages) == 1):
                     raise
+                if classify(error) is Fault.CROWDED:
+                    time.sleep(CROWDED_PAUSE)
 
-    def _dispatch(self, conn: Any, messages: Sequence[ChargerMessage[Any]]) -> list[Reply]:
-        now = clock.now()
-        replies = self._serve(conn, messages, now)
-        if odd := [message for message in messages if message.oddities]:
-            oddities.record(conn, odd)
-        return replies
-
-    def _serve(self, conn: Any, messages: Sequence[ChargerMessage[Any]], now: datetime) -> list[Reply]:
-        if len(messages) == 1:
-            return HANDLERS[messages[0].row.fact](conn, messages, now, self._settings)
-        groups: dict[type[Fact], list[int]] = defaultdict(list)
-        for position, message in enumerate(messages):
-            groups[message.row.fact].append(position)
-        replies: list[Any] = [None] * len(messages)
-        for fact, handler in HANDLERS.items():
-            positions = groups.get(fact)
-            if not positions:
-                continue
-            answered = handler(conn, [messages[p] for p in positions], now, self._settings)
-            for position, reply in zip(positions, answered, strict=True):
-                replies[position] = reply
-        return replies
+    def _may_try_again(
+        self, error: Exception, took: float, attempt: int, attempts: int, *, alone: bool
+    ) -> bool:
+        fault, soon = classify(error), took < STALE_SECONDS
+        if fault is Fault.AWAY:
+            # A stale connection; or it took longer than a statement may: it was we who stood still.
+            return attempt == 1 and (soon or took > self._settings.database_timeout + LATE)
+        # The same session on another socket, committed a moment ago, is contention of a kind.
+        contended = fault is Fault.CONTENTION or is_already_there(error)
+        return attempt < attempts and (fault is Fault.CROWDED or (contended and (soon or alone)))
 
     def _set_aside(self, ticket: Ticket, error: Exception) -> None:
         """Keep a poisonous message whole in the inbox and answer it so that the charger moves on."""
@@ -317,60 +291,19 @@ class Committer:
             exc_info=error,
         )
         try:
-            with self._engine.begin() as conn:
-                reply = inbox.set_aside(conn, message, _first_line(error), clock.now(), self._settings)
+            with self._database.engine.begin() as conn:
+                reply = inbox.set_aside(conn, message, first_line(error), clock.now(), self._settings)
         except Exception as second:
             if classify(second) is Fault.AWAY:
-                self.database_is_away(second)
+                self._database.is_away(second)
             else:
                 log.exception("the inbox refused a message of charger %s", message.identity)
             ticket.fail(DatabaseAway())
             return
         if reply is None:
-            ticket.fail(ProcessingFailed(_first_line(error)))
+            ticket.fail(ProcessingFailed(first_line(error)))
         else:
             ticket.set(reply)
-
-    @staticmethod
-    def _release(batch: Sequence[Ticket], error: Exception) -> None:
-        for ticket in batch:
-            ticket.fail(error)
-
-    def database_is_away(self, error: BaseException) -> None:
-        """Note that the database does not take writes; a test write finds out when it does again."""
-        if self.available:
-            self.available = False
-            log.error("the database is away, chargers are turned away: %s", _first_line(error))
-        if self._started and not self._prober:
-            import gevent
-
-            self._prober = gevent.spawn(self._probe_until_back)
-        elif not self._started:
-            self.available = True  # synchronous use: the next message finds out
-
-    def _probe_until_back(self) -> None:
-        import gevent
-
-        self._engine.dispose()
-        # A full disk may let the test write pass and refuse the next session: then probe ever more slowly.
-        back = self.returned_at
-        relapsed = back is not None and clock.monotonic() - back < RELAPSE_SECONDS
-        self._pause = min(2 * self._pause, LONGEST_PROBE_SECONDS) if relapsed else PROBE_SECONDS
-        while True:
-            gevent.sleep(self._pause)
-            try:
-                with self._engine.begin() as conn:
-                    watch.test_write(conn)
-                break
-            except Exception as error:
-                log.info("the database is still away: %s", _first_line(error))
-        self._prober = None
-        room.warm(self._engine, self._settings["CHARGER_CONNECTIONS"])
-        self.returned_at = clock.monotonic()
-        self.available = True
-        log.warning("the database takes writes again")
-        for tell in list(self.on_return):
-            tell()
 
 
 class Ticket:
@@ -421,8 +354,3 @@ class Ticket:
 def _wake(waiter: Waiter) -> None:
     """Let its greenlet go on, in the loop's next turn."""
     waiter.hub.loop.run_callback(waiter.switch, None)
-
-
-def _first_line(error: BaseException) -> str:
-    cause = getattr(error, "orig", None) or error
-    return f"{type(cause).__name__}: {cause}".splitlines()[0][:500]

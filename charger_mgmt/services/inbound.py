@@ -15,6 +15,7 @@ from ..domain import transactions as rules
 from ..domain.dialect import Dialect
 from ..domain.facts import Fact
 from ..domain.outcomes import KEPT
+from ..settings import Settings as Settings
 from .feed import Fact as Happened
 
 F = TypeVar("F", bound=Fact)
@@ -91,7 +92,6 @@ class Reply:
     happened: tuple[Happened, ...] = ()
 
 
-Settings: TypeAlias = Mapping[str, Any]
 #: Handles facts of one kind as a set: the replies stand in the order of the messages.
 Handler: TypeAlias = Callable[[Connection, Sequence[ChargerMessage[Any]], datetime, Settings], list[Reply]]
 #: In the order in which one batch runs them.

@@ -6,18 +6,16 @@ import logging
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import gevent
 from sqlalchemy import Connection, Engine, delete, select
 
 from .. import clock
+from ..settings import Settings
 from ..store.faults import Fault, classify
 from ..store.models import ChargerEvent, Command, Inbox, LogIn, MeterValue, StatusChange, Tag
 from .inbox import NOT_ADMITTED, UNREADABLE
-
-if TYPE_CHECKING:
-    from ..central_system import CentralSystem
 
 log = logging.getLogger(__name__)
 
@@ -26,38 +24,44 @@ STEP = 1000
 #: The pause between two steps, in seconds: chargers' messages go first.
 PAUSE = 0.05
 HOUR = 3600.0
+LOG_INS_DAYS = 90
 
 
 @dataclass(frozen=True, slots=True)
 class Rule:
-    """`setting` says after how many days rows of `model` go, by the time in column `age`; 0: never.
+    """`days` says after how many days rows of `model` go, by the time in column `age`; 0: never.
 
     `only` restricts it to rows whose columns have these values.
     """
 
-    setting: str
+    days: Callable[[Settings], int]
     model: Any
     age: str
     only: Mapping[str, str] = field(default_factory=dict)
 
 
 RULES = (
-    Rule("RETAIN_METER_VALUES_DAYS", MeterValue, "received_at"),
+    Rule(lambda settings: settings.retain_meter_values_days, MeterValue, "received_at"),
     # A charger may send one with every sample.
-    Rule("RETAIN_METER_VALUES_DAYS", Inbox, "received_at", {"kind": UNREADABLE, "action": "MeterValues"}),
+    Rule(
+        lambda settings: settings.retain_meter_values_days,
+        Inbox,
+        "received_at",
+        {"kind": UNREADABLE, "action": "MeterValues"},
+    ),
     # Nobody can tell whether it was the charger.
-    Rule("RETAIN_EVENTS_DAYS", Inbox, "received_at", {"kind": NOT_ADMITTED}),
-    Rule("RETAIN_STATUS_HISTORY_DAYS", StatusChange, "received_at"),
-    Rule("RETAIN_EVENTS_DAYS", ChargerEvent, "received_at"),
-    Rule("RETAIN_COMMANDS_DAYS", Command, "created_at"),
+    Rule(lambda settings: settings.retain_events_days, Inbox, "received_at", {"kind": NOT_ADMITTED}),
+    Rule(lambda settings: settings.retain_status_history_days, StatusChange, "received_at"),
+    Rule(lambda settings: settings.retain_events_days, ChargerEvent, "received_at"),
+    Rule(lambda settings: settings.retain_commands_days, Command, "created_at"),
     # By then its source is no longer known, and its refresh token has long expired.
-    Rule("RETAIN_LOG_INS_DAYS", LogIn, "refreshed_at"),
+    Rule(lambda _: LOG_INS_DAYS, LogIn, "refreshed_at"),
 )
 
 
 def apply(
     engine: Engine,
-    settings: Mapping[str, Any],
+    settings: Settings,
     now: datetime,
     *,
     step: int = STEP,
@@ -65,7 +69,7 @@ def apply(
 ) -> Iterator[tuple[str, int]]:
     """Drop what is older than its rule allows; yields (table, rows dropped so far) after each step."""
     for rule in RULES:
-        days = settings[rule.setting]
+        days = rule.days(settings)
         if not days:
             continue
         cutoff = now - timedelta(days=days)
@@ -92,18 +96,16 @@ def _step(conn: Connection, rule: Rule, cutoff: datetime, most: int) -> int:
     return len(ids)
 
 
-def start(central: CentralSystem) -> None:
+def start(engine: Engine, settings: Settings) -> None:
     """Apply the rules every hour for as long as this process lives."""
-    gevent.spawn(_run, central)
+    gevent.spawn(_run, engine, settings)
 
 
-def _run(central: CentralSystem) -> None:
+def _run(engine: Engine, settings: Settings) -> None:
     while True:
         gevent.sleep(HOUR)
         try:
-            dropped = dict(
-                apply(central.engine, central.settings, clock.now(), pause=lambda: gevent.sleep(PAUSE))
-            )
+            dropped = dict(apply(engine, settings, clock.now(), pause=lambda: gevent.sleep(PAUSE)))
         except Exception as error:
             if classify(error) is Fault.POISON:
                 log.exception("retention failed")

@@ -95,7 +95,7 @@ def start(
         message = "must not be a relative path: nobody could name it in an address"
     if message is not None:
         raise InvalidInput(f"sessionId: {message}", {"sessionId": message})
-    deadline = clock.monotonic() + central.settings["OPERATOR_WAIT"]
+    deadline = clock.monotonic() + central.settings.operator_wait
     earlier = fresh = None
     with central.feed.listening(identity) as heard:
         with writing(engine) as conn:
@@ -190,7 +190,7 @@ def end(central: Central, engine: Engine, name: str, *, force: bool = False, req
     A forced end needs no charger: the transaction becomes Interrupted, with the last thing known of it.
     Raises as `start` does, and AmbiguousSession.
     """
-    deadline = clock.monotonic() + central.settings["OPERATOR_WAIT"]
+    deadline = clock.monotonic() + central.settings.operator_wait
     with writing(engine) as conn:
         row = _find(conn, name)
         if row.status == COMPLETED or (force and row.status == INTERRUPTED):

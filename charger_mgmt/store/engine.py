@@ -6,7 +6,6 @@ import contextlib
 import logging
 import os
 import ssl
-from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
@@ -16,20 +15,22 @@ from pymysql.err import InterfaceError, OperationalError
 from sqlalchemy import Connection, Engine, create_engine, event
 from sqlalchemy.engine import make_url
 
+from ..settings import Settings
+
 #: How PyMySQL reads what the server sends. Its own way with a time, a regular expression and seven
 #: conversions, takes twenty times as long; no `sql_mode` of ours lets a time be stored that is none.
 _CONVERSIONS = conversions | {FIELD_TYPE.DATETIME: datetime.fromisoformat}
 
 
-def options(settings: Mapping[str, Any]) -> dict[str, Any]:
+def options(settings: Settings) -> dict[str, Any]:
     """Engine options for the configured database (REST's connections)."""
     if is_sqlite(settings):
-        _keep_private(make_url(settings["SQLALCHEMY_DATABASE_URI"]).database)
+        _keep_private(make_url(settings.database_url.url).database)
         return {"connect_args": {"timeout": 10}}
-    timeout = settings["DATABASE_TIMEOUT"]
+    timeout = settings.database_timeout
     return {
         "isolation_level": "READ COMMITTED",
-        "pool_size": settings["REST_CONNECTIONS"],
+        "pool_size": settings.rest_connections,
         "max_overflow": 0,
         "pool_timeout": timeout,
         "pool_pre_ping": True,
@@ -39,7 +40,7 @@ def options(settings: Mapping[str, Any]) -> dict[str, Any]:
             "read_timeout": timeout,
             "write_timeout": timeout,
             "conv": _CONVERSIONS,
-            **_encryption(settings["DATABASE_TLS"]),
+            **_encryption(settings.database_url.tls),
             # Times are UTC, bad values are errors, on every server alike.
             "init_command": "SET SESSION time_zone='+00:00',"
             " sql_mode='STRICT_ALL_TABLES,NO_ZERO_DATE,NO_ZERO_IN_DATE,ERROR_FOR_DIVISION_BY_ZERO,"
@@ -65,21 +66,21 @@ def _encryption(tls: ssl.SSLContext | bool | None) -> dict[str, Any]:
     return {"ssl": tls} if isinstance(tls, ssl.SSLContext) else {"ssl_disabled": True}
 
 
-def is_sqlite(settings: Mapping[str, Any]) -> bool:
-    return make_url(settings["SQLALCHEMY_DATABASE_URI"]).get_backend_name() == "sqlite"
+def is_sqlite(settings: Settings) -> bool:
+    return make_url(settings.database_url.url).get_backend_name() == "sqlite"
 
 
-def create(settings: Mapping[str, Any]) -> Engine:
+def create(settings: Settings) -> Engine:
     """The chargers' engine. Every transaction of it may write, so on SQLite it locks at its begin."""
     chosen = options(settings)
     if is_sqlite(settings):
         return create_engine(
-            settings["SQLALCHEMY_DATABASE_URI"],
+            settings.database_url.url,
             execution_options={"sqlite_begin": "BEGIN IMMEDIATE"},
             **chosen,
         )
-    chosen |= {"pool_size": settings["CHARGER_CONNECTIONS"], "pool_pre_ping": False}
-    return create_engine(settings["SQLALCHEMY_DATABASE_URI"], **chosen)
+    chosen |= {"pool_size": settings.charger_connections, "pool_pre_ping": False}
+    return create_engine(settings.database_url.url, **chosen)
 
 
 def _calmly(record: logging.LogRecord) -> bool:

@@ -119,3 +119,9 @@ def _classify_sqlite(text: str) -> Fault:
     if any(sign in text for sign in ("readonly", "disk", "full", "unable to open", "no such table")):
         return Fault.AWAY
     return Fault.POISON
+
+
+def first_line(error: BaseException) -> str:
+    """The database's own words, for the log and the inbox."""
+    cause = getattr(error, "orig", None) or error
+    return f"{type(cause).__name__}: {cause}".splitlines()[0][:500]

@@ -2,29 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
-
 from sqlalchemy import Connection, Engine, text
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.pool import QueuePool
 
 from ..errors import ConfigurationError
+from ..settings import LEAST_BESIDES_COMMITTERS, Settings
 
 #: Besides the two pools: the lock of store/sole.py, and a `flask` command.
 BESIDES = 2
-#: Connections that the chargers' side needs besides those of the committers.
-LEAST_BESIDES_COMMITTERS = 2
 
 
-def check(conn: Connection, settings: Mapping[str, Any]) -> None:
+def check(conn: Connection, settings: Settings) -> None:
     """Raises ConfigurationError when the pools, filled, would exceed what the server allows this account."""
     allowed = _allowed(conn)
-    for_chargers, for_rest = settings["CHARGER_CONNECTIONS"], settings["REST_CONNECTIONS"]
+    for_chargers, for_rest = settings.charger_connections, settings.rest_connections
     wanted = for_chargers + for_rest + BESIDES
     if allowed is None or wanted <= allowed:
         return
-    least = settings["COMMITTERS"] + LEAST_BESIDES_COMMITTERS
+    least = settings.committers + LEAST_BESIDES_COMMITTERS
     rest = max(1, min(for_rest, (allowed - BESIDES) // 3))
     chargers = min(for_chargers, allowed - BESIDES - rest)
     advice = (

@@ -15,7 +15,7 @@ import time
 from typing import IO
 
 from sqlalchemy import Connection, Engine, text
-from sqlalchemy.exc import DBAPIError, SQLAlchemyError
+from sqlalchemy.exc import DBAPIError, OperationalError, SQLAlchemyError
 
 from ..clock import monotonic
 from ..errors import AnotherProcess
@@ -113,8 +113,9 @@ class SoleProcess:
             return True
 
     def _try_server(self) -> bool:
-        conn = self._engine.connect().execution_options(isolation_level="AUTOCOMMIT")
+        conn = self._engine.connect()
         try:
+            conn = _without_transactions(conn)
             conn.detach()  # the pool forgets it
             conn.exec_driver_sql(f"SET SESSION wait_timeout = {LEASE}")
             if not conn.scalar(text(f"SELECT GET_LOCK({_NAME}, 0)")) and not self._replaces_our_own(conn):
@@ -169,3 +170,13 @@ class SoleProcess:
         if conn is not None:
             with contextlib.suppress(SQLAlchemyError, OSError):
                 conn.close()
+
+
+def _without_transactions(conn: Connection) -> Connection:
+    """SQLAlchemy does not name the driver's errors here."""
+    driver = conn.dialect.dbapi
+    assert driver is not None
+    try:
+        return conn.execution_options(isolation_level="AUTOCOMMIT")
+    except driver.Error as error:
+        raise OperationalError("autocommit", None, error) from error

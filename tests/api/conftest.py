@@ -24,6 +24,7 @@ from charger_mgmt.extensions import db
 from charger_mgmt.live.session import Session
 from charger_mgmt.ocppj import frames
 from charger_mgmt.services.inbound import CONNECT, ChargerMessage
+from charger_mgmt.serving import process_of
 from charger_mgmt.store.models import Base
 from tests.support.messages import gone, message, spoken
 
@@ -141,7 +142,7 @@ class Charger:
     """
 
     def __init__(self, app: Flask, identity: str, *, flat: bool = False) -> None:
-        self.central = app.extensions["central_system"]
+        self.central = process_of(app).central
         self.identity = identity
         self.flat = flat
         self.is_open = True

@@ -213,7 +213,7 @@ def test_a_wrong_method_is_405_and_says_which_are_right(api: Api) -> None:
     assert set(answer.headers["Allow"].split(", ")) == {"GET", "HEAD", "OPTIONS", "POST"}
 
 
-@pytest.mark.settings(MAX_CONTENT_LENGTH=1024)
+@pytest.mark.settings(max_request_bytes=1024)
 def test_a_body_that_is_too_large_is_413(api: Api, app: Flask) -> None:
     answer = api.client.post("/api/tags", json={"idTag": "x" * 2000}, headers=api.auth)
     assert (answer.status_code, answer.mimetype) == (413, "application/problem+json")

@@ -143,7 +143,7 @@ def test_one_password_has_two_hashes() -> None:
     assert charger_passwords.hashed(b"x" * 16) != charger_passwords.hashed(b"x" * 16)
 
 
-@pytest.mark.settings(CHARGER_ONBOARDING="approve")
+@pytest.mark.settings(charger_onboarding="approve")
 def test_an_approved_charger_is_asked_for_its_boot(api: Api, charger: Plug) -> None:
     made = charger("CP1")
     assert made.boots()["status"] == "Pending"
@@ -155,7 +155,7 @@ def test_an_approved_charger_is_asked_for_its_boot(api: Api, charger: Plug) -> N
     assert made.boots()["status"] == "Accepted"
 
 
-@pytest.mark.settings(CHARGER_ONBOARDING="approve")
+@pytest.mark.settings(charger_onboarding="approve")
 def test_a_charger_without_automatic_calls_is_not_asked(api: Api, charger: Plug) -> None:
     made = charger("CP1")
     made.boots()

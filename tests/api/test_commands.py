@@ -17,6 +17,7 @@ from charger_mgmt.gateway import delivery
 from charger_mgmt.ocppj import frames
 from charger_mgmt.services import charger_passwords, commands
 from charger_mgmt.services.calls import CALLS
+from charger_mgmt.serving import process_of
 from charger_mgmt.store.models import Charger as ChargerRow
 from charger_mgmt.store.models import Command
 
@@ -171,7 +172,7 @@ def test_an_offline_charger_is_409(api: Api, charger: Plug) -> None:
     assert (answer.status_code, answer.json["code"]) == (409, "charger-offline")
 
 
-@pytest.mark.settings(OPERATOR_WAIT=0.2)
+@pytest.mark.settings(operator_wait=0.2)
 def test_an_answer_that_is_not_there_yet_is_202(api: Api, charger: Plug) -> None:
     made = charger("CP1")
     made.answers["Reset"] = None
@@ -182,7 +183,7 @@ def test_an_answer_that_is_not_there_yet_is_202(api: Api, charger: Plug) -> None
     until(lambda: api.get(href).json["state"] == "accepted")
 
 
-@pytest.mark.settings(CALL_TIMEOUT=0.1)
+@pytest.mark.settings(call_timeout=0.1)
 def test_a_time_out_is_unknown_and_a_late_answer_still_counts(api: Api, charger: Plug) -> None:
     made = charger("CP1")
     made.answers["Reset"] = None
@@ -209,7 +210,7 @@ def test_a_socket_that_dies_ends_the_wait_at_once(api: Api, charger: Plug) -> No
 def test_calls_go_out_one_at_a_time_in_order(api: Api, charger: Plug, app: Flask) -> None:
     made = charger("CP1")
     made.answers["Reset"] = None
-    central = app.extensions["central_system"]
+    central = process_of(app).central
     for kind in ("Soft", "Hard"):
         commands.send(central, "CP1", "Reset", {"type": kind}, requested_by="test", wait=0)
     until(lambda: made.unanswered)
@@ -225,7 +226,7 @@ def test_what_stood_in_line_past_its_deadline_is_not_sent(
 ) -> None:
     made = charger("CP1")
     made.answers["Reset"] = None
-    central = app.extensions["central_system"]
+    central = process_of(app).central
     commands.send(central, "CP1", "Reset", {"type": "Soft"}, requested_by="test", wait=0)
     until(lambda: made.unanswered)
     monkeypatch.setattr(commands, "DELIVER_WITHIN", timedelta(0))
@@ -236,7 +237,7 @@ def test_what_stood_in_line_past_its_deadline_is_not_sent(
     assert [payload["type"] for _, payload in made.asked] == ["Soft"]
 
 
-@pytest.mark.settings(CHARGER_ONBOARDING="approve")
+@pytest.mark.settings(charger_onboarding="approve")
 @pytest.mark.parametrize("action", ["RemoteStartTransaction", "RemoteStopTransaction"])
 def test_a_pending_charger_gets_no_remote_start_or_stop(api: Api, charger: Plug, action: str) -> None:
     made = charger("CP1")
@@ -381,7 +382,7 @@ def test_half_a_character_in_an_answer_is_kept_readably(api: Api, charger: Plug)
 def test_what_a_dead_process_left_is_put_right(api: Api, charger: Plug, app: Flask, rows: Rows) -> None:
     made = charger("CP1")
     made.answers["Reset"] = None
-    central = app.extensions["central_system"]
+    central = process_of(app).central
     for kind in ("Soft", "Hard"):
         commands.send(central, "CP1", "Reset", {"type": kind}, requested_by="test", wait=0)
     until(lambda: made.unanswered)
@@ -395,7 +396,7 @@ def test_what_a_dead_process_left_is_put_right(api: Api, charger: Plug, app: Fla
 
 
 def test_the_service_names_what_is_wrong(app: Flask, api: Api, charger: Plug) -> None:
-    central = app.extensions["central_system"]
+    central = process_of(app).central
     with pytest.raises(NotFound):
         commands.send(central, "CP1", "ClearCache", {}, requested_by="test", wait=0)
     charger("CP1").drop()

@@ -122,7 +122,7 @@ def test_a_card_that_sessions_name_is_shown_and_blocked(api: Api, charger: Plug)
     assert api.patch("/api/tags/nobody", {"status": "Blocked"}).status_code == 404
 
 
-@pytest.mark.settings(UNKNOWN_TAGS="invalid")
+@pytest.mark.settings(unknown_tags="invalid")
 def test_a_card_that_sessions_name_is_not_let_in_by_a_change_of_something_else(
     api: Api, charger: Plug
 ) -> None:

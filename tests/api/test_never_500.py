@@ -10,6 +10,8 @@ from urllib.parse import quote
 import pytest
 from flask import Flask
 
+from charger_mgmt.serving import process_of
+
 from .conftest import DOCUMENT, Api, Charger
 
 TEXTS = (
@@ -86,11 +88,11 @@ def _needed(schema: dict[str, Any], besides: str) -> dict[str, str]:
     return {name: "X-1" for name in schema.get("required", []) if name != besides}
 
 
-@pytest.mark.settings(OPERATOR_WAIT=0.01, CALL_TIMEOUT=0.01)
+@pytest.mark.settings(operator_wait=0.01, call_timeout=0.01)
 def test_nothing_that_is_sent_makes_an_error_of_ours(
     app: Flask, api: Api, charger: Callable[..., Charger]
 ) -> None:
-    app.extensions["login_throttle"].attempts = 10**6
+    process_of(app).throttle.attempts = 10**6
     made = charger("CP1")
     made.starts()
     api.post("/api/tags", {"idTag": "CARD-9"})

@@ -12,6 +12,7 @@ from sqlalchemy import event
 
 from charger_mgmt.extensions import db
 from charger_mgmt.ocppj import frames
+from charger_mgmt.serving import process_of
 from charger_mgmt.store.models import Command, Tag, Transaction
 
 from .conftest import Api, Charger
@@ -63,7 +64,7 @@ def test_a_start_takes_three_transactions_and_asks_the_database_for_nothing(
     starts_when_asked(made)
     begun: list[int] = []
     with app.app_context():
-        engines = [db.engine, app.extensions["central_system"].engine]
+        engines = [db.engine, process_of(app).central.database.engine]
     for engine in engines:
         event.listen(engine, "begin", lambda _conn: begun.append(1))
     assert api.post(START, SESSION).status_code == 201
@@ -111,7 +112,7 @@ def test_one_of_several_connectors_is_not_guessed(api: Api, charger: Plug) -> No
     assert "connectorId" not in made.asked[0][1]
 
 
-@pytest.mark.settings(OPERATOR_WAIT=1.0)
+@pytest.mark.settings(operator_wait=1.0)
 def test_accepted_is_not_started(api: Api, charger: Plug) -> None:
     made = charger("CP1")
     answer = api.post(START, SESSION)
@@ -123,7 +124,7 @@ def test_accepted_is_not_started(api: Api, charger: Plug) -> None:
     assert api.get(f"/api/transactions/{transaction_id}").json["sessionId"] == "ABC123"
 
 
-@pytest.mark.settings(OPERATOR_WAIT=0.3)
+@pytest.mark.settings(operator_wait=0.3)
 def test_the_same_session_while_its_start_is_pending_is_not_sent_twice(api: Api, charger: Plug) -> None:
     made = charger("CP1")
     first = api.post(START, SESSION)
@@ -180,7 +181,7 @@ def test_an_offline_charger_is_409(api: Api, charger: Plug, rows: Rows) -> None:
     assert rows(Tag) == []
 
 
-@pytest.mark.settings(CHARGER_ONBOARDING="approve")
+@pytest.mark.settings(charger_onboarding="approve")
 def test_a_pending_charger_is_409(api: Api, charger: Plug) -> None:
     charger("CP1").boots()
     assert api.post(START, SESSION).status_code == 409
@@ -192,11 +193,14 @@ def test_an_error_of_the_charger_is_502(api: Api, charger: Plug) -> None:
     assert (answer.status_code, answer.json["code"]) == (502, "charger-error")
 
 
-@pytest.mark.parametrize("settings", [{"CALL_TIMEOUT": 0.1}, {"OPERATOR_WAIT": 0.2}])
-def test_silence_is_504_with_a_link_to_the_command(
-    api: Api, app: Flask, charger: Plug, settings: dict[str, float]
-) -> None:
-    app.config.update(settings)
+@pytest.mark.parametrize(
+    (),
+    [
+        pytest.param(marks=pytest.mark.settings(call_timeout=0.1), id="the call's time"),
+        pytest.param(marks=pytest.mark.settings(operator_wait=0.2), id="the operator's"),
+    ],
+)
+def test_silence_is_504_with_a_link_to_the_command(api: Api, charger: Plug) -> None:
     made = charger("CP1")
     made.answers["RemoteStartTransaction"] = None
     answer = api.post(START, SESSION)
@@ -207,8 +211,8 @@ def test_silence_is_504_with_a_link_to_the_command(
     assert api.post(START, SESSION).json["transactionId"] == transaction_id
 
 
-def test_a_start_that_comes_without_an_answer_is_a_start(api: Api, app: Flask, charger: Plug) -> None:
-    app.config["CALL_TIMEOUT"] = 0.3
+@pytest.mark.settings(call_timeout=0.3)
+def test_a_start_that_comes_without_an_answer_is_a_start(api: Api, charger: Plug) -> None:
     made = charger("CP1")
 
     def start_but_do_not_answer(payload: dict[str, Any]) -> None:
@@ -228,7 +232,7 @@ def test_an_end_is_200_when_the_charger_has_stopped(api: Api, charger: Plug) -> 
     assert api.get(f"/api/transactions/{transaction_id}").json["status"] == "Completed"
 
 
-@pytest.mark.settings(OPERATOR_WAIT=0.3)
+@pytest.mark.settings(operator_wait=0.3)
 def test_a_stop_that_is_accepted_has_not_happened(api: Api, charger: Plug) -> None:
     made = charger("CP1")
     transaction_id = made.starts()
@@ -246,8 +250,8 @@ def test_what_has_ended_is_ended(api: Api, charger: Plug) -> None:
     assert made.asked == []
 
 
-def test_a_stop_of_a_silent_refusing_failing_or_absent_charger(api: Api, app: Flask, charger: Plug) -> None:
-    app.config["CALL_TIMEOUT"] = 0.1
+@pytest.mark.settings(call_timeout=0.1)
+def test_a_stop_of_a_silent_refusing_failing_or_absent_charger(api: Api, charger: Plug) -> None:
     made = charger("CP1")
     end = f"/api/transactions/{made.starts()}/end"
     for given, expected in (
@@ -405,9 +409,9 @@ class TestFlatCharger:
         assert api.post("/api/chargers/1/commands/ClearCache").status_code == 409
 
 
-def test_a_wait_holds_no_connection(api: Api, app: Flask, charger: Plug) -> None:
+@pytest.mark.settings(operator_wait=1.0)
+def test_a_wait_holds_no_connection(api: Api, charger: Plug) -> None:
     """While an operator waits, a charger's message is stored: on SQLite an open transaction would stop it."""
-    app.config["OPERATOR_WAIT"] = 1.0
     made = charger("CP1")
     made.answers["RemoteStartTransaction"] = None
     waiting = gevent.spawn(api.post, START, SESSION)

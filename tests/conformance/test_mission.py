@@ -53,7 +53,7 @@ def is_now(text):
 
 
 def test_port_8080_is_the_default(tmp_path):
-    assert config.load({"DATABASE_URL": f"sqlite:///{tmp_path / 'x.sqlite3'}"})["PORT"] == 8080
+    assert config.load({"DATABASE_URL": f"sqlite:///{tmp_path / 'x.sqlite3'}"}).port == 8080
 
 
 def test_gunicorn_listens_on_8080_unless_told_otherwise(server):
@@ -73,7 +73,7 @@ def test_gunicorn_listens_on_8080_unless_told_otherwise(server):
 
 def test_five_minutes_are_the_default(tmp_path):
     settings = config.load({"DATABASE_URL": f"sqlite:///{tmp_path / 'x.sqlite3'}"})
-    assert (settings["HEARTBEAT_INTERVAL"], settings["HEARTBEAT_TIMEOUT"]) == (300, 330)
+    assert (settings.heartbeat_interval, settings.heartbeat_timeout) == (300, 330)
 
 
 # The flat messages

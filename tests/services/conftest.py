@@ -2,33 +2,52 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any, NamedTuple
 
+import gevent
 import pytest
-from sqlalchemy import select
+from sqlalchemy import create_engine, select
 
-import config
 from charger_mgmt import clock
 from charger_mgmt.domain import dialect
 from charger_mgmt.domain.facts import Comes
 from charger_mgmt.domain.outcomes import Opened
-from charger_mgmt.services.committer import Committer
-from charger_mgmt.services.inbound import CONNECT, ChargerMessage, FollowUp
-from charger_mgmt.store import bulk, engine
+from charger_mgmt.services.committer import Committer, Ticket
+from charger_mgmt.services.feed import Feed
+from charger_mgmt.services.handlers import HANDLERS
+from charger_mgmt.services.inbound import CONNECT, ChargerMessage, FollowUp, Reply
+from charger_mgmt.store import bulk
+from charger_mgmt.store.database import Database
 from charger_mgmt.store.models import Base, Tag
+from tests.live.support import until
 from tests.support.messages import gone, message, spoken
+from tests.support.settings import marked, settings_for
 
 
 class Central:
     """A committer on a fresh database, and the questions that tests ask of the tables."""
 
     def __init__(self, database_url: str, **settings: Any) -> None:
-        read = config.load({"DATABASE_URL": database_url, "JWT_SECRET_KEY": "x" * 40})
-        self.settings = read | settings
-        self.engine = engine.create(self.settings)
-        self.committer = Committer(self.engine, self.settings)
+        self.settings = settings_for(database_url, **settings)
+        self.database = Database(self.settings, rest=create_engine(database_url))
+        self.engine = self.database.engine
+        self.feed = Feed()
+        self._committing: list[gevent.Greenlet] = []
+        self.starts_committing()
+
+    def starts_committing(self, **changes: Any) -> None:
+        """With a committer whose settings may differ."""
+        gevent.killall(self._committing)
+        self.settings = replace(self.settings, **changes)
+        self.committer = Committer(self.database, self.settings, HANDLERS, self.feed)
+        self._committing = self.committer.start()
+
+    def ends(self) -> None:
+        gevent.killall(self._committing)
+        self.engine.dispose()
 
     def charger(self, identity: str = "CP1", *, flat: bool = False) -> Charger:
         charger = Charger(self, identity, flat)
@@ -55,7 +74,15 @@ class Central:
 
     def together(self, *messages: ChargerMessage) -> list[dict[str, Any]]:
         """The messages in one batch; their answers."""
-        return [spoken(reply) for reply in self.committer.submit_together(messages)]
+        return [spoken(reply) for reply in self.submit_together(messages)]
+
+    def submit_together(self, messages: Sequence[ChargerMessage[Any]]) -> list[Reply]:
+        answered: list[Ticket] = []
+        for each in messages:  # nobody commits before we wait
+            self.committer.begin(each, answered.append)
+        until(lambda: len(answered) == len(messages))
+        by_message = {id(ticket.message): ticket for ticket in answered}
+        return [by_message[id(each)].take() for each in messages]
 
 
 class Answered(NamedTuple):
@@ -149,9 +176,6 @@ def ago(**parts: float) -> datetime:
 
 @pytest.fixture
 def central(database_url: str, request: pytest.FixtureRequest) -> Iterator[Central]:
-    settings: dict[str, Any] = {}
-    for marker in reversed(list(request.node.iter_markers("settings"))):
-        settings |= marker.kwargs
-    made = Central(database_url, **settings)
+    made = Central(database_url, **marked(request))
     yield made
-    made.engine.dispose()
+    made.ends()

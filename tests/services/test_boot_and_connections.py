@@ -15,7 +15,7 @@ def approve(central, charger, word):
         conn.execute(Charger.__table__.update().where(Charger.id == charger.id).values(approved=word))
 
 
-@pytest.mark.settings(CHARGER_ONBOARDING="open")
+@pytest.mark.settings(charger_onboarding="open")
 def test_an_open_system_accepts_and_hands_out_the_heartbeat_interval(central):
     answer = central.charger().boots()
     assert (answer["status"], answer["interval"]) == ("Accepted", 300)
@@ -27,7 +27,7 @@ def test_x_30_the_time_handed_out_is_now_and_says_its_zone(central):
     assert abs((timestamps.parse(answer["currentTime"]) - clock.now()).total_seconds()) <= 1
 
 
-@pytest.mark.settings(CHARGER_ONBOARDING="approve")
+@pytest.mark.settings(charger_onboarding="approve")
 def test_where_approval_is_asked_for_a_charger_waits_until_an_operator_approves(central):
     charger = central.charger()
     pending = charger.boots()
@@ -38,9 +38,14 @@ def test_where_approval_is_asked_for_a_charger_waits_until_an_operator_approves(
     assert central.row(Charger).registration == "Accepted"
 
 
-@pytest.mark.parametrize("onboarding", ["open", "approve", "closed"])
-def test_what_an_operator_refused_is_rejected_everywhere(central, onboarding):
-    central.settings["CHARGER_ONBOARDING"] = onboarding
+@pytest.mark.parametrize(
+    (),
+    [
+        pytest.param(marks=pytest.mark.settings(charger_onboarding=onboarding), id=onboarding)
+        for onboarding in ("open", "approve", "closed")
+    ],
+)
+def test_what_an_operator_refused_is_rejected_everywhere(central):
     charger = central.charger()
     approve(central, charger, False)
     assert charger.boots()["status"] == "Rejected"

@@ -10,7 +10,7 @@ import pytest
 from sqlalchemy import event, exc
 
 from charger_mgmt.errors import DatabaseAway
-from charger_mgmt.services.committer import ProcessingFailed
+from charger_mgmt.services.committer import ProcessingFailed, Ticket
 from charger_mgmt.store.faults import Fault, classify
 from charger_mgmt.store.models import Inbox, Transaction
 from tests.conftest import migrate
@@ -25,17 +25,10 @@ def fragile(mariadb):
     """A central system on a MariaDB that the test may kill."""
     url = mariadb.create_database()
     migrate(url)
-    made = Central(url, COMMIT_TIMEOUT=8.0, DATABASE_TIMEOUT=2)
+    made = Central(url, commit_timeout=8.0, database_timeout=2)
     made.server = mariadb
     yield made
-    made.engine.dispose()
-
-
-@pytest.fixture
-def running(fragile):
-    """The same with its committing greenlets."""
-    fragile.committer.start()
-    return fragile
+    made.ends()
 
 
 def all_of(jobs):
@@ -45,9 +38,9 @@ def all_of(jobs):
 
 
 @pytest.mark.mariadb
-def test_many_messages_share_few_commits(running):
-    chargers = [running.charger(f"CP{n}") for n in range(100)]
-    commits = lambda: int(running.server.execute("SHOW GLOBAL STATUS LIKE 'Com_commit'")[0][1])  # noqa: E731
+def test_many_messages_share_few_commits(fragile):
+    chargers = [fragile.charger(f"CP{n}") for n in range(100)]
+    commits = lambda: int(fragile.server.execute("SHOW GLOBAL STATUS LIKE 'Com_commit'")[0][1])  # noqa: E731
     before = commits()
     answers = all_of([charger.starts for charger in chargers])
     assert len({answer["transactionId"] for answer in answers}) == 100
@@ -55,19 +48,19 @@ def test_many_messages_share_few_commits(running):
 
 
 @pytest.mark.mariadb
-def test_a_poisonous_message_harms_no_neighbour(running):
-    chargers = [running.charger(f"CP{n}") for n in range(20)]
+def test_a_poisonous_message_harms_no_neighbour(fragile):
+    chargers = [fragile.charger(f"CP{n}") for n in range(20)]
     poison = chargers[0].says("StartTransaction", {"connectorId": 1, "idTag": "A", "meterStart": object()})
     answers = all_of(
-        [lambda: spoken(running.committer.submit(poison)), *(charger.starts for charger in chargers[1:])]
+        [lambda: spoken(fragile.committer.submit(poison)), *(charger.starts for charger in chargers[1:])]
     )
     assert len({answer["transactionId"] for answer in answers}) == 20
-    assert running.row(Inbox).transaction_id == answers[0]["transactionId"]
+    assert fragile.row(Inbox).transaction_id == answers[0]["transactionId"]
 
 
 @pytest.mark.mariadb
-def test_whoever_fails_on_his_answer_harms_no_neighbour(running):
-    chargers = [running.charger(f"CP{n}") for n in range(20)]
+def test_whoever_fails_on_his_answer_harms_no_neighbour(fragile):
+    chargers = [fragile.charger(f"CP{n}") for n in range(20)]
     told = []
 
     def fails(ticket):
@@ -75,7 +68,7 @@ def test_whoever_fails_on_his_answer_harms_no_neighbour(running):
         raise RuntimeError("a defect")
 
     for number, charger in enumerate(chargers):
-        running.committer.begin(charger.start(ago(hours=1)), told.append if number % 2 else fails)
+        fragile.committer.begin(charger.start(ago(hours=1)), told.append if number % 2 else fails)
     wait_until(lambda: gevent.sleep(0.05) or len(told) == 20, seconds=20, what="all are told")
     assert len({ticket.take().outcome.transaction_id for ticket in told}) == 20
     assert chargers[0].starts(ago(minutes=1))["transactionId"]  # the committers live
@@ -122,39 +115,39 @@ def test_connections_survive_a_restarted_server(fragile):
 
 
 @pytest.mark.mariadb
-def test_while_the_database_is_dead_nobody_is_answered_and_afterwards_everybody(running):
-    charger = running.charger()
+def test_while_the_database_is_dead_nobody_is_answered_and_afterwards_everybody(fragile):
+    charger = fragile.charger()
     start = charger.start(ago(hours=1))
-    running.server.kill()
+    fragile.server.kill()
     try:
         with pytest.raises(DatabaseAway):
-            running.committer.submit(start)
-        assert not running.committer.available
+            fragile.committer.submit(start)
+        assert not fragile.database.available
         with pytest.raises(DatabaseAway):
-            running.committer.submit(start)
+            fragile.committer.submit(start)
     finally:
-        running.server.start()
+        fragile.server.start()
     returned = []
-    running.committer.on_return.append(lambda: returned.append(True))
-    wait_until(lambda: gevent.sleep(0.05) or running.committer.available, seconds=20, what="it is back")
-    answer = spoken(running.committer.submit(start))
-    assert answer["transactionId"] == running.row(Transaction).id
+    fragile.database.on_return.append(lambda: returned.append(True))
+    wait_until(lambda: gevent.sleep(0.05) or fragile.database.available, seconds=20, what="it is back")
+    answer = spoken(fragile.committer.submit(start))
+    assert answer["transactionId"] == fragile.row(Transaction).id
     assert returned == [True]
 
 
 @pytest.mark.mariadb
-def test_a_database_that_hangs_counts_as_away_and_nothing_is_stored_twice(running):
-    charger = running.charger()
+def test_a_database_that_hangs_counts_as_away_and_nothing_is_stored_twice(fragile):
+    charger = fragile.charger()
     start = charger.start(ago(hours=1))
-    running.server.pause()
+    fragile.server.pause()
     try:
         with pytest.raises(DatabaseAway):
-            running.committer.submit(start)
+            fragile.committer.submit(start)
     finally:
-        running.server.resume()
-    wait_until(lambda: gevent.sleep(0.05) or running.committer.available, seconds=20, what="it is back")
-    answers = {spoken(running.committer.submit(start))["transactionId"] for _ in range(3)}
-    assert len(answers) == len(running.rows(Transaction)) == 1
+        fragile.server.resume()
+    wait_until(lambda: gevent.sleep(0.05) or fragile.database.available, seconds=20, what="it is back")
+    answers = {spoken(fragile.committer.submit(start))["transactionId"] for _ in range(3)}
+    assert len(answers) == len(fragile.rows(Transaction)) == 1
 
 
 @pytest.mark.parametrize(
@@ -188,9 +181,14 @@ def test_the_same_session_on_two_sockets_at_once_is_one_session_and_no_poison(fr
     """Threads, because without gevent's patching greenlets do not overlap inside of the database."""
     charger = fragile.charger()
     starts = [charger.start(ago(hours=hour)) for hour in range(1, 31)]
+
+    def commits(ticket):
+        fragile.committer._commit([ticket])
+        return ticket.take().payload
+
     with ThreadPoolExecutor(8) as pool:
         for start in starts:
-            answers = [spoken(answer) for answer in pool.map(fragile.committer.submit, [start] * 8)]
+            answers = list(pool.map(commits, [Ticket(start) for _ in range(8)]))
             assert len({answer["transactionId"] for answer in answers}) == 1
     assert fragile.rows(Inbox) == []
     assert len(fragile.rows(Transaction)) == len(starts)

@@ -42,9 +42,7 @@ def becomes_slow(central, seconds, commits=None):
 @pytest.fixture
 def hurried(central):
     """A committer that takes one message at a time."""
-    central.settings |= {"COMMIT_TIMEOUT": TIMEOUT, "BATCH_SIZE": 1}
-    central.committer = Committer(central.engine, central.settings)
-    central.committer.start()
+    central.starts_committing(commit_timeout=TIMEOUT, batch_size=1)
     return central
 
 
@@ -126,7 +124,7 @@ def test_a_commit_that_takes_too_long_is_told_once_as_away(hurried):
 
 def test_when_the_database_is_away_it_is_told_at_once(hurried):
     start = hurried.charger().start(ago(hours=1))
-    hurried.committer.available = False
+    hurried.database.available = False
     told = []
     hurried.committer.begin(start, told.append)
     with pytest.raises(DatabaseAway):
@@ -179,7 +177,7 @@ def test_what_nobody_waits_for_any_more_is_not_stored(hurried):
 
 def test_a_long_message_has_no_neighbours_and_nobody_waits_for_two(central, monkeypatch):
     """With two committers one goes on with the short ones."""
-    committer = Committer(central.engine, central.settings)
+    committer = Committer(central.database, central.settings, {}, central.feed)
     batches, at_work = [], []
 
     def commits(batch):
@@ -193,7 +191,6 @@ def test_a_long_message_has_no_neighbours_and_nobody_waits_for_two(central, monk
             ticket.set(Reply({}))
 
     monkeypatch.setattr(committer, "_commit", commits)
-    committer._started = True
     for _ in range(2):
         gevent.spawn(committer._work, False)
     charger = central.charger()

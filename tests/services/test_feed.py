@@ -10,7 +10,6 @@ from sqlalchemy import event
 
 from charger_mgmt import clock
 from charger_mgmt.errors import DatabaseAway
-from charger_mgmt.services.committer import Committer
 from charger_mgmt.services.feed import CommandEnded, Feed, SessionBegan, SessionEnded
 
 from .conftest import ago
@@ -19,9 +18,8 @@ from .conftest import ago
 @pytest.fixture
 def told(central):
     """What the committer's feed has told."""
-    feed, facts = Feed(), []
-    feed.subscribe(facts.append)
-    central.committer = Committer(central.engine, central.settings, feed)
+    facts = []
+    central.feed.subscribe(facts.append)
     return facts
 
 
@@ -63,13 +61,13 @@ def test_a_fact_is_told_when_others_can_see_what_it_tells(central, told):
         with central.engine.connect() as conn:
             seen.append(conn.exec_driver_sql("SELECT COUNT(*) FROM transactions").scalar())
 
-    central.committer._feed.subscribe(looks)
+    central.feed.subscribe(looks)
     central.charger().starts(ago(hours=1))
     assert seen == [1]
 
 
 def test_a_listener_that_fails_harms_nobody(central, told, caplog):
-    central.committer._feed._listeners.insert(0, lambda fact: 1 / 0)
+    central.feed._listeners.insert(0, lambda fact: 1 / 0)
     assert central.charger().starts(ago(hours=1))["transactionId"]
     assert len(told) == 1
     assert "a listener failed" in caplog.text

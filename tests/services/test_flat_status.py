@@ -84,7 +84,7 @@ def test_the_end_of_a_session_does_not_overrule_what_the_charger_said(central, f
     assert status(central) == "Available"
 
 
-@pytest.mark.settings(CHARGER_ONBOARDING="approve")
+@pytest.mark.settings(charger_onboarding="approve")
 def test_a_charger_that_waits_for_approval_is_not_available(central, flat):
     assert status(central) == "Unavailable"
 

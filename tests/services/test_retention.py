@@ -1,5 +1,7 @@
 """What grows without end goes by age; sessions never do."""
 
+from dataclasses import replace
+
 import pytest
 
 from charger_mgmt import clock
@@ -9,13 +11,13 @@ from charger_mgmt.store.models import ChargerEvent, Command, Inbox, MeterValue, 
 
 from .conftest import ago
 
-DAYS = {
-    "RETAIN_METER_VALUES_DAYS": 30,
-    "RETAIN_STATUS_HISTORY_DAYS": 30,
-    "RETAIN_EVENTS_DAYS": 30,
-    "RETAIN_COMMANDS_DAYS": 30,
-    "RETAIN_LOG_INS_DAYS": 30,
-}
+DAYS = (
+    "retain_meter_values_days",
+    "retain_status_history_days",
+    "retain_events_days",
+    "retain_commands_days",
+)
+MONTH = dict.fromkeys(DAYS, 30)
 
 
 def lives_a_session(central, identity, at):
@@ -49,7 +51,7 @@ def lives_a_session(central, identity, at):
 
 
 def drop(central, **days):
-    return dict(retention.apply(central.engine, DAYS | days, clock.now()))
+    return dict(retention.apply(central.engine, replace(central.settings, **(MONTH | days)), clock.now()))
 
 
 @pytest.fixture
@@ -85,7 +87,7 @@ def test_zero_days_means_never(aged):
 
 
 def test_it_goes_in_small_steps(aged):
-    steps = list(retention.apply(aged.engine, DAYS, clock.now(), step=1))
+    steps = list(retention.apply(aged.engine, replace(aged.settings, **MONTH), clock.now(), step=1))
     assert [step for step in steps if step[0] == "status_history"] == [
         ("status_history", 1),
         ("status_history", 2),

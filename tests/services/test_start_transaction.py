@@ -118,7 +118,7 @@ def test_x_19_a_refused_tag_gets_its_status_and_an_id(central, status):
     assert answer["transactionId"] == central.row(Transaction).id
 
 
-@pytest.mark.settings(UNKNOWN_TAGS="invalid")
+@pytest.mark.settings(unknown_tags="invalid")
 def test_an_unknown_tag_is_invalid_where_that_is_set(central):
     assert central.charger().starts()["idTagInfo"]["status"] == "Invalid"
 
@@ -218,7 +218,7 @@ def test_another_connector_or_tag_is_not_what_the_operator_started(central):
     assert [row.session_id for row in central.rows(Transaction)] == [None, None]
 
 
-@pytest.mark.settings(UNKNOWN_TAGS="invalid")
+@pytest.mark.settings(unknown_tags="invalid")
 def test_a_one_use_tag_is_good_for_one_start(central):
     charger = central.charger()
     command = _remote_start(central, charger)
@@ -233,7 +233,7 @@ def test_a_one_use_tag_is_good_for_one_start(central):
     assert len(central.rows(Tag)) == 1
 
 
-@pytest.mark.settings(UNKNOWN_TAGS="accept")
+@pytest.mark.settings(unknown_tags="accept")
 def test_a_one_use_tag_is_good_at_its_own_charger_only(central):
     asked, other = central.charger("CP1"), central.charger("CP2")
     central.knows_tag("ONE-USE", command_id=_remote_start(central, asked))

@@ -55,7 +55,7 @@ def test_blocked_tag_cannot_charge(charger, tags):
     assert charger.starts(connector=1, tag="CARD-9").status == "Blocked"
 
 
-@pytest.mark.settings(CHARGER_ONBOARDING="closed")
+@pytest.mark.settings(charger_onboarding="closed")
 def test_a_stranger_is_not_let_in(charger):
     with pytest.raises(HandshakeRefused) as refusal:
         charger.boots()

@@ -9,6 +9,7 @@ import pytest
 from flask import Flask
 from sqlalchemy import Connection, select
 
+from charger_mgmt.serving import process_of
 from charger_mgmt.store import bulk
 from charger_mgmt.store.models import Charger, ChargerEvent, Inbox, Tag
 
@@ -30,7 +31,7 @@ TEXTS = [
 
 @pytest.fixture
 def conn(app: Flask) -> Iterator[Connection]:
-    engine = app.extensions["central_system"].engine
+    engine = process_of(app).central.database.engine
     with engine.begin() as connection:
         bulk.insert(connection, Charger.__table__, [{"identity": "CP-1", "created_at": MOMENT}])
         yield connection

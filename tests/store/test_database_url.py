@@ -16,8 +16,9 @@ from sqlalchemy import text
 from sqlalchemy.exc import OperationalError
 
 import config
+from charger_mgmt import database_url
 from charger_mgmt.errors import ConfigurationError
-from charger_mgmt.store import database_url, engine
+from charger_mgmt.store import engine
 from tests.support.mariadb import MariaDB
 from tests.support.server import ROOT, GunicornServer
 

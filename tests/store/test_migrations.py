@@ -19,6 +19,7 @@ from charger_mgmt.extensions import db
 
 from ..conftest import dispose
 from ..support.mariadb import DatabaseServer
+from ..support.settings import settings_for
 
 TABLES = set(db.metadata.tables)
 
@@ -26,7 +27,7 @@ TABLES = set(db.metadata.tables)
 @pytest.fixture
 def bare_app(bare_database_url: str) -> Iterator[Flask]:
     """The application on a database without tables, its context pushed."""
-    app = create_app({"SQLALCHEMY_DATABASE_URI": bare_database_url})
+    app = create_app(settings_for(bare_database_url))
     with app.app_context():
         yield app
     dispose(app)
@@ -193,7 +194,7 @@ def test_text_is_utf8mb4_in_mariadb_whatever_the_database_was_made_with(
     url = database_server.create_database()
     name = url.rpartition("/")[2].partition("?")[0]
     database_server.execute(f"ALTER DATABASE {name} CHARACTER SET latin1")
-    app = create_app({"SQLALCHEMY_DATABASE_URI": url})
+    app = create_app(settings_for(url))
     with app.app_context():
         upgrade()
     dispose(app)

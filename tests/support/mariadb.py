@@ -17,7 +17,7 @@ from typing import Any
 import pymysql
 from sqlalchemy.engine import URL, make_url
 
-from charger_mgmt.store import database_url
+from charger_mgmt import database_url
 
 from .processes import LastWill, free_port, wait_until
 

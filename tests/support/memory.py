@@ -21,6 +21,7 @@ from charger_mgmt.gateway import connection, flat
 from charger_mgmt.gateway.addresses import SEGMENT
 from charger_mgmt.gateway.admission import FLAT, Refused
 from charger_mgmt.live.socket import SocketClosed
+from charger_mgmt.serving import process_of
 from charger_mgmt.simulate.transport import ConnectionLost, HandshakeRefused, Receiver
 
 #: Seconds for the system's side to notice that a charger has gone.
@@ -94,8 +95,8 @@ class MemoryTransport:
 
     def open(self, receiver: Receiver) -> None:
         """Ask for admission, and be served by a greenlet. Raises HandshakeRefused."""
-        gateway = self._app.extensions["gateway"]
-        central = self._app.extensions["central_system"]
+        gateway = process_of(self._app).gateway
+        central = process_of(self._app).central
         decision = gateway.admission.decide(self._environ())
         if isinstance(decision, Refused):
             raise HandshakeRefused(decision.status, dict(decision.headers), decision.body)

@@ -15,6 +15,8 @@ from charger_mgmt.gateway.admission import FLAT, Admitted
 from charger_mgmt.gateway.flat import FlatSession
 from charger_mgmt.gateway.follow_ups import FollowUps
 from charger_mgmt.live.session import Session
+from charger_mgmt.ocppj.conversation import CallReceived
+from charger_mgmt.serving import process_of
 from tests.live.support import PipeSocket, until
 
 STATUS = {"connectorId": 1, "errorCode": "NoError", "status": "Available"}
@@ -26,8 +28,8 @@ class Charger:
     """A charger whose text goes straight into the gateway."""
 
     def __init__(self, app: Flask, identity: str = "CP1") -> None:
-        self.central = app.extensions["central_system"]
-        self.gateway = app.extensions["gateway"]
+        self.central = process_of(app).central
+        self.gateway = process_of(app).gateway
         self.socket = PipeSocket()
         opened = self.gateway.connections.opened(identity, dialect.OCPP16, "192.0.2.1")
         self.session = Session(
@@ -37,12 +39,28 @@ class Charger:
             registration=opened.registration,
             socket=self.socket,
             last_seen=self.central.last_seen,
-            handle=lambda session, call: None,
+            handle=self._handles,
         )
+        self.answer = dispatch.Answer()
+
+    def _handles(self, session: Session, call: CallReceived) -> None:
+        def deliver(answer: dispatch.Answer) -> None:
+            self.answer = answer
+            session.answer(call, dispatch.text_of(session, call, answer), lambda: None)
+
+        dispatch.take_call(self.central, session, call, deliver)
 
     def says(self, text: str) -> Any:
-        answer = dispatch.receive(self.central, self.session, text)
-        return None if answer is None else json.loads(answer)
+        """What the text is answered; None: with the end of the socket."""
+        self.session.take(text)
+        until(lambda: self._answers() or not self.socket.is_open)
+        for answer in self._answers():
+            self.socket.sent.remove(answer)
+            return json.loads(answer)
+        return None
+
+    def _answers(self) -> list[str]:
+        return [text for text in self.socket.sent if not text.startswith("[2")]
 
     def calls(self, action: str, payload: Any) -> Any:
         return self.says(json.dumps([2, "id", action, payload]))
@@ -71,7 +89,7 @@ def test_a_broken_stop_is_taken(charger: Charger) -> None:
     assert answer[:2] == [3, "s"]
 
 
-@pytest.mark.settings(CHARGER_ONBOARDING="approve")
+@pytest.mark.settings(charger_onboarding="approve")
 def test_a_pending_charger_may_send_only_what_was_triggered(charger: Charger) -> None:
     assert charger.calls("BootNotification", BOOT)[2]["status"] == "Pending"
     assert charger.calls("StatusNotification", STATUS)[2] == "SecurityError"
@@ -98,7 +116,7 @@ def test_a_call_that_cannot_even_be_refused_ends_the_socket(charger: Charger, mo
 
 
 def test_when_the_database_is_away_the_socket_is_dropped_without_an_answer(charger: Charger) -> None:
-    charger.central.committer.available = False
+    charger.central.database.available = False
     assert charger.calls("StartTransaction", START) is None
     assert not charger.socket.is_open
     assert charger.socket.closed_with is None
@@ -119,23 +137,21 @@ def test_a_charger_that_reports_no_status_after_its_boot_is_asked_for_it(app: Fl
     reader.join(timeout=5)
 
 
-@pytest.mark.settings(FOLLOW_UP_DELAY=0.0)
+@pytest.mark.settings(follow_up_delay=0.0)
 def test_a_charger_that_boots_in_a_loop_is_set_up_once(app: Flask) -> None:
     charger = Charger(app)
     charger.central.registry.add(charger.session)
     follow_ups = FollowUps(charger.central, status_wait=60)
     for _ in range(5):
-        call = charger.session.conversation.receive(json.dumps([2, "b", "BootNotification", BOOT]), 0.0)
-        answer = dispatch.answered(charger.central, charger.session, call)
-        dispatch.text_of(charger.session, call, answer)
-        follow_ups.schedule(charger.session, "BootNotification", answer)
+        charger.calls("BootNotification", BOOT)
+        follow_ups.schedule(charger.session, "BootNotification", charger.answer)
     until(lambda: charger.socket.sent)
     gevent.sleep(0.05)
     assert [json.loads(text)[2] for text in charger.socket.sent] == ["ChangeConfiguration"]
     charger.session.end()
 
 
-@pytest.mark.settings(AUTOMATIC_CALLS=False)
+@pytest.mark.settings(automatic_calls=False)
 def test_automatic_calls_can_be_switched_off(app: Flask) -> None:
     charger = Charger(app)
     charger.central.registry.add(charger.session)
@@ -148,9 +164,9 @@ def test_automatic_calls_can_be_switched_off(app: Flask) -> None:
 
 
 def test_a_flat_session_needs_no_socket_either(app: Flask) -> None:
-    gateway = app.extensions["gateway"]
+    gateway = process_of(app).gateway
     session = FlatSession(
-        app.extensions["central_system"],
+        process_of(app).central,
         gateway.admission,
         gateway.connections,
         PipeSocket(),

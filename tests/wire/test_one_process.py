@@ -8,21 +8,21 @@ import time
 
 import pytest
 
-from charger_mgmt import create_app
 from charger_mgmt.errors import AnotherProcess
-from charger_mgmt.store import sole
+from charger_mgmt.store import engine, sole
 from charger_mgmt.store.sole import SoleProcess
 from tests.support.processes import wait_until
 from tests.support.server import GunicornServer
+from tests.support.settings import settings_for
 
 
 @pytest.fixture
-def claims(app):
+def claims(database_url):
     """Claims to the application's database, as of processes."""
     made: list[SoleProcess] = []
 
     def make() -> SoleProcess:
-        made.append(SoleProcess(create_app(dict(app.config)).extensions["central_system"].engine))
+        made.append(SoleProcess(engine.create(settings_for(database_url))))
         return made[-1]
 
     yield make

@@ -20,7 +20,7 @@ from urllib.parse import parse_qsl
 from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import ArgumentError
 
-from ..errors import ConfigurationError
+from .errors import ConfigurationError
 
 _T = TypeVar("_T")
 

@@ -1,0 +1,28 @@
+"""What the gateway of one process consists of."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+from ..live.keepalive import KeepAlive
+from .admission import Admission
+from .connection import Connections
+from .follow_ups import FollowUps
+from .places import Places
+from .requests import Waiting
+
+
+@dataclass(slots=True)
+class Gateway:
+    """Where chargers enter, and the server that lets them."""
+
+    admission: Admission
+    connections: Connections
+    follow_ups: FollowUps
+    keepalive: KeepAlive
+    places: Places
+    #: Connections between two requests.
+    waiting: Waiting
+    #: What the server accepts connections with; closed first when the process ends.
+    listeners: list[Any] = field(default_factory=list)
