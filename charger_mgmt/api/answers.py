@@ -1,0 +1,78 @@
+"""What answers are made of: Structs whose fields are the columns of rows, and the kinds of their values."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Annotated, Any, Self
+
+import msgspec
+from msgspec import Meta
+
+from ..domain.status import SUMMARIES
+from ..domain.transactions import COMPLETED, IN_PROGRESS, INTERRUPTED
+from .fields import choice
+from .replies import time_text
+
+Time = Annotated[str, Meta(extra_json_schema={"format": "date-time"})]
+#: Exact: written as it is, never through a float.
+Number = Annotated[msgspec.Raw, Meta(extra_json_schema={"type": "number"})]
+ChargerId = Annotated[
+    int | str,
+    Meta(
+        description="The identity the charger dials in with: an integer when it is a canonical decimal number up to"
+        " 2^53 - 1, else a string.",
+        examples=[1, "CP001"],
+        extra_json_schema={"x-component": "ChargerId"},
+    ),
+]
+ChargerStatus = Annotated[
+    str,
+    choice(
+        SUMMARIES,
+        "ChargerStatus",
+        description="The charger's status in four words; the nine OCPP statuses stand in `connectors`.",
+    ),
+]
+TransactionStatus = Annotated[str, choice((IN_PROGRESS, COMPLETED, INTERRUPTED), "TransactionStatus")]
+
+
+class Answer(msgspec.Struct, rename="camel"):
+    """One JSON object of an answer; its fields stand in it in their order."""
+
+    @classmethod
+    def of(cls, row: Any, **given: Any) -> Self:
+        """The answer about a row: each field that is not given is the row's column of the same name.
+
+        Moments become texts.
+        """
+        values = given | {name: getattr(row, name) for name in cls.__struct_fields__ if name not in given}
+        return cls(**{name: time_text(v) if type(v) is datetime else v for name, v in values.items()})
+
+
+def scaled(whole: int | None, places: int) -> msgspec.Raw | None:
+    """A whole number of 10^-places as an exact JSON number: 1234500 by 3 is 1234.5, never a float."""
+    if whole is None:
+        return None
+    units, rest = divmod(abs(whole), 10**places)
+    sign = "-" if whole < 0 else ""
+    decimals = f".{rest:0{places}}".rstrip("0") if rest else ""
+    return msgspec.Raw(f"{sign}{units}{decimals}".encode())
+
+
+class MeterValue(Answer):
+    """One sample."""
+
+    timestamp: Time | None
+    received_at: Time
+    measurand: str
+    phase: str | None
+    context: str
+    location: str
+    format: str
+    unit: str | None
+    value: Annotated[Number | None, Meta(description="Null when `raw` is no number.")]
+    raw: str
+
+    @classmethod
+    def of(cls, row: Any, **given: Any) -> Self:
+        return super().of(row, value=scaled(row.value_micro, 6), **given)
