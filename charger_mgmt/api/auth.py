@@ -14,7 +14,7 @@ from ..services import accounts, log_ins
 from . import tokens
 from .answers import Answer
 from .endpoint import DATABASE, endpoint
-from .fields import text
+from .fields import about, text
 from .reading import Sent
 
 blueprint = Blueprint("auth", __name__, url_prefix="/auth")
@@ -30,26 +30,24 @@ class Login(Sent):
 
 
 class LogoutRequest(Sent):
-    everywhere: Annotated[bool, Meta(description="Every log-in of the account.")] = False
+    everywhere: Annotated[bool, about("Every log-in of the account.")] = False
 
 
 class Tokens(Answer):
     access_token: str
     token_type: Annotated[str, Meta(extra_json_schema={"const": "Bearer"})]
-    expires_in: Annotated[int, Meta(description="Seconds that the access token lives.")]
+    expires_in: Annotated[int, about("Seconds that the access token lives.")]
     refresh_token: Annotated[
         str,
-        Meta(
-            description="For one use: each refresh gives the next one. One that comes a second time ends the log-in."
-        ),
+        about("For one use: each refresh gives the next one. One that comes a second time ends the log-in."),
     ]
 
 
 class LoggedIn(Tokens):
     device_token: Annotated[
         str,
-        Meta(
-            description="Keep it and send it with the next log-in from this device: then other people's wrong guesses at"
+        about(
+            "Keep it and send it with the next log-in from this device: then other people's wrong guesses at"
             " this account cannot hold you up."
         ),
     ]
@@ -57,9 +55,7 @@ class LoggedIn(Tokens):
 
 @blueprint.post("/login")
 @endpoint(
-    answers={200: "The tokens."},
-    errors=("login-refused", "too-many-attempts", *DATABASE),
-    access="open",
+    answers={200: "The tokens."}, errors=("login-refused", "too-many-attempts", *DATABASE), access="open"
 )
 def login(body: Login) -> LoggedIn:
     """Log in."""

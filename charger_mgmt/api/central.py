@@ -7,9 +7,10 @@ from ..central_system import CentralSystem
 
 
 def central() -> CentralSystem:
-    return current_app.extensions["central_system"]
+    the_central: CentralSystem = current_app.extensions["central_system"]
+    return the_central
 
 
 def operator() -> str:
     """Who asks: the username that the token speaks for."""
-    return current_user.username
+    return str(current_user.username)

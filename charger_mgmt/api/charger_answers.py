@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Annotated, Any, Self
 
 from msgspec import Meta
@@ -9,30 +10,28 @@ from msgspec import Meta
 from ..domain.status import FAULTED
 from ..ocpp import identities
 from ..services.chargers import Details
-from .answers import Answer, ChargerId, ChargerStatus, Number, Time, scaled
-from .fields import choice
+from .answers import Answer, ChargerId, ChargerStatus, Number, Time, degrees, scaled
+from .fields import about, choice
+from .replies import time_text
 
 DIALECTS = ("ocpp1.6", "flat")
 
-Part = Annotated[int, Meta(description="0 is the charger's main part.")]
-Identity = Annotated[str, Meta(description="The same name as chargerId, always a string.")]
-HasFault = Annotated[bool, Meta(description="Whether any part of the charger reports Faulted.")]
-ConnectedSince = Annotated[Time | None, Meta(description="Null while it is not connected.")]
-DisconnectedAt = Annotated[Time | None, Meta(description="Null while it is connected.")]
-DisconnectedReason = Annotated[str | None, Meta(description="Why its last connection ended.")]
-LastSeenAt = Annotated[
-    Time | None, Meta(description="When it last sent a message; a WebSocket pong does not count.")
-]
+Part = Annotated[int, about("0 is the charger's main part.")]
+Identity = Annotated[str, about("The same name as chargerId, always a string.")]
+HasFault = Annotated[bool, about("Whether any part of the charger reports Faulted.")]
+ConnectedSince = Annotated[Time | None, about("Null while it is not connected.")]
+DisconnectedAt = Annotated[Time | None, about("Null while it is connected.")]
+DisconnectedReason = Annotated[str | None, about("Why its last connection ended.")]
+LastSeenAt = Annotated[Time | None, about("When it last sent a message; a WebSocket pong does not count.")]
 Registration = Annotated[
     str | None,
-    Meta(
-        description="What the last BootNotification was answered: Accepted, Pending or Rejected; null: it never booted."
+    about(
+        "What the last BootNotification was answered: Accepted, Pending or Rejected; null: it never booted."
     ),
 ]
-Approved = Annotated[bool | None, Meta(description="The operator's word; null: none yet.")]
+Approved = Annotated[bool | None, about("The operator's word; null: none yet.")]
 Dialect = Annotated[
-    str | None,
-    Meta(description="What its newest connection speaks: ocpp1.6 or flat; null: it never spoke."),
+    str | None, about("What its newest connection speaks: ocpp1.6 or flat; null: it never spoke.")
 ]
 BoundDialect = Annotated[
     str,
@@ -42,7 +41,7 @@ BoundDialect = Annotated[
         " on a flat socket without its password. What is set here no boot changes; null: the next one says it.",
     ),
 ]
-Blocked = Annotated[bool, Meta(description="An operator has shut it out.")]
+Blocked = Annotated[bool, about("An operator has shut it out.")]
 
 
 class Fault(Answer):
@@ -53,40 +52,38 @@ class Fault(Answer):
     info: str | None
 
 
-Faults = Annotated[list[Fault], Meta(description="The parts that report Faulted.")]
+Faults = Annotated[list[Fault], about("The parts that report Faulted.")]
 
 
 class StatusChange(Answer):
-    connector_id: Annotated[int | None, Meta(description="Null: the charger's own four-word status.")]
+    connector_id: Annotated[int | None, about("Null: the charger's own four-word status.")]
     status: Annotated[
         str,
-        Meta(
-            description="A status of OCPP 1.6 section 7.7: Available, Preparing, Charging, SuspendedEVSE, SuspendedEV,"
+        about(
+            "A status of OCPP 1.6 section 7.7: Available, Preparing, Charging, SuspendedEVSE, SuspendedEV,"
             " Finishing, Reserved, Unavailable, Faulted."
         ),
     ]
     error_code: str | None
     reported_error_code: Annotated[
         str | None,
-        Meta(
-            description="The charger's own word, where errorCode (OtherError) stands for one that the specification does"
+        about(
+            "The charger's own word, where errorCode (OtherError) stands for one that the specification does"
             " not know."
         ),
     ]
     info: str | None
     vendor_id: str | None
     vendor_error_code: str | None
-    timestamp: Annotated[Time | None, Meta(description="The charger's own time.")]
-    received_at: Annotated[Time, Meta(description="Our time.")]
+    timestamp: Annotated[Time | None, about("The charger's own time.")]
+    received_at: Annotated[Time, about("Our time.")]
 
 
 class Connector(StatusChange):
     connector_id: Part
     retired_at: Annotated[
         Time | None,
-        Meta(
-            description="Since when the charger is taken not to have it any more; it counts no longer for the status."
-        ),
+        about("Since when the charger is taken not to have it any more; it counts no longer for the status."),
     ]
 
 
@@ -123,9 +120,55 @@ class Charger(Answer):
     longitude: float | None
 
     @classmethod
-    def of(cls, row: Any, **given: Any) -> Self:
-        """A row of store.chargers.LISTED; its faults are given."""
-        return super().of(row, **_of_charger(row), **given)
+    def listed(cls, row: Any, faults: Sequence[Any]) -> Self:
+        """A row of store.chargers.LISTED, by place and not by name: there may be ten thousand in one answer."""
+        (
+            _,
+            identity,
+            status,
+            has_fault,
+            connected,
+            connected_since,
+            disconnected_at,
+            disconnected_reason,
+            registration,
+            approved,
+            dialect,
+            blocked,
+            last_seen_at,
+            vendor,
+            model,
+            firmware_version,
+            name,
+            city,
+            country,
+            latitude,
+            longitude,
+        ) = row
+        return cls(
+            identities.to_json(identity),
+            status,
+            identity,
+            has_fault,
+            [Fault.of(each) for each in faults],
+            connected,
+            time_text(connected_since) if connected else None,
+            None if connected else time_text(disconnected_at),
+            disconnected_reason,
+            registration,
+            approved,
+            dialect,
+            blocked,
+            time_text(last_seen_at),
+            vendor,
+            model,
+            firmware_version,
+            name,
+            city,
+            country,
+            degrees(latitude),
+            degrees(longitude),
+        )
 
 
 class ChargerDetails(Answer):
@@ -139,10 +182,7 @@ class ChargerDetails(Answer):
     disconnected_at: DisconnectedAt
     disconnected_reason: DisconnectedReason
     last_seen_at: LastSeenAt
-    silent: Annotated[
-        bool,
-        Meta(description="No message for longer than the limit: Unavailable until it speaks again."),
-    ]
+    silent: Annotated[bool, about("No message for longer than the limit: Unavailable until it speaks again.")]
     reported_status: ChargerStatus
     dialect: Dialect
     bound_dialect: BoundDialect | None
@@ -164,7 +204,7 @@ class ChargerDetails(Answer):
     firmware_status_at: Time | None
     diagnostics_status: str | None
     diagnostics_status_at: Time | None
-    clock_skew_ms: Annotated[int | None, Meta(description="The charger's clock minus ours.")]
+    clock_skew_ms: Annotated[int | None, about("The charger's clock minus ours.")]
     name: str | None
     address: str | None
     city: str | None
@@ -173,11 +213,10 @@ class ChargerDetails(Answer):
     latitude: float | None
     longitude: float | None
     has_password: Annotated[
-        bool,
-        Meta(description="Whether it must give a password; the password itself is never shown."),
+        bool, about("Whether it must give a password; the password itself is never shown.")
     ]
     allow_without_password: Annotated[
-        bool, Meta(description="It is let in without a password although CHARGER_AUTH=password.")
+        bool, about("It is let in without a password although CHARGER_AUTH=password.")
     ]
     allow_missing_subprotocol: bool
     automatic_calls: bool
@@ -192,7 +231,11 @@ class ChargerDetails(Answer):
         faulted = [each for each in connectors if each.status == FAULTED and each.retired_at is None]
         return cls.of(
             row,
-            **_of_charger(row),
+            charger_id=identities.to_json(row.identity),
+            connected_since=row.connected_since if row.connected else None,
+            disconnected_at=None if row.connected else row.disconnected_at,
+            latitude=degrees(row.latitude),
+            longitude=degrees(row.longitude),
             faults=[Fault.of(each) for each in faulted],
             has_password=row.password_hash is not None,
             connectors=[Connector.of(each) for each in connectors],
@@ -204,8 +247,8 @@ class ChargerDetails(Answer):
 
 
 class ChargerEvent(Answer):
-    kind: Annotated[str, Meta(description="The OCPP action, or Connected, Disconnected.")]
-    detail: Annotated[Any, Meta(description="Its payload and our answer.")]
+    kind: Annotated[str, about("The OCPP action, or Connected, Disconnected.")]
+    detail: Annotated[Any, about("Its payload and our answer.")]
     received_at: Time
 
 
@@ -216,10 +259,7 @@ class Oddity(Answer):
     first_at: Time
     last_at: Time
     last_raw: Annotated[
-        str,
-        Meta(
-            description="The newest message of the kind, as it came (withheld where a key may stand in it)."
-        ),
+        str, about("The newest message of the kind, as it came (withheld where a key may stand in it).")
     ]
 
 
@@ -233,20 +273,9 @@ class LoneMeterValue(Answer):
     location: str
     format: str
     unit: str | None
-    value: Annotated[Number | None, Meta(description="Null when `raw` is no number.")]
+    value: Annotated[Number | None, about("Null when `raw` is no number.")]
     raw: str
 
     @classmethod
     def of(cls, row: Any, **given: Any) -> Self:
         return super().of(row, value=scaled(row.value_micro, 6), **given)
-
-
-def _of_charger(row: Any) -> dict[str, Any]:
-    """What is not simply a column of the charger's."""
-    return {
-        "charger_id": identities.to_json(row.identity),
-        "connected_since": row.connected_since if row.connected else None,
-        "disconnected_at": None if row.connected else row.disconnected_at,
-        "latitude": None if row.latitude is None else float(row.latitude),
-        "longitude": None if row.longitude is None else float(row.longitude),
-    }

@@ -20,13 +20,12 @@ from .charger_answers import (
     Charger,
     ChargerDetails,
     ChargerEvent,
-    Fault,
     LoneMeterValue,
     Oddity,
     StatusChange,
 )
 from .endpoint import endpoint
-from .fields import ChargerName, Connector, Measurand, Name, degrees, meta, text
+from .fields import ChargerName, ConnectorFilter, Measurand, Name, about, coordinate, meta, text
 from .pages import NEXT, Journal, NameCursor, page
 from .reading import Sent
 from .replies import LOCATION, Reply
@@ -58,9 +57,9 @@ ConnectorNumber = Annotated[int, meta(_connector_number, description="0 is the c
 
 
 class ChargersQuery(Sent):
-    status: Annotated[ChargerStatus | None, Meta(description="Only these.")] = None
-    has_fault: Annotated[bool | None, Meta(description="Only with, or only without, a fault.")] = None
-    connected: Annotated[bool | None, Meta(description="Only connected, or only unconnected ones.")] = None
+    status: Annotated[ChargerStatus | None, about("Only these.")] = None
+    has_fault: Annotated[bool | None, about("Only with, or only without, a fault.")] = None
+    connected: Annotated[bool | None, about("Only connected, or only unconnected ones.")] = None
     q: (
         Annotated[
             str,
@@ -75,11 +74,11 @@ class ChargersQuery(Sent):
 
 
 class StatusHistoryQuery(Journal):
-    connector_id: Connector | None = None
+    connector_id: ConnectorFilter | None = None
 
 
 class MeterValuesQuery(Journal):
-    connector_id: Connector | None = None
+    connector_id: ConnectorFilter | None = None
     measurand: Measurand | None = None
 
 
@@ -104,8 +103,8 @@ class ChargerChanges(Sent):
         | UnsetType
         | None
     ) = UNSET
-    latitude: Annotated[float, degrees(90)] | UnsetType | None = UNSET
-    longitude: Annotated[float, degrees(180)] | UnsetType | None = UNSET
+    latitude: Annotated[float, coordinate(90)] | UnsetType | None = UNSET
+    longitude: Annotated[float, coordinate(180)] | UnsetType | None = UNSET
     password: (
         Annotated[
             str,
@@ -121,31 +120,30 @@ class ChargerChanges(Sent):
     ) = UNSET
     approved: Annotated[
         bool | UnsetType,
-        Meta(
-            description="true: accepted at its next BootNotification, for which a connected Pending charger is asked at"
+        about(
+            "true: accepted at its next BootNotification, for which a connected Pending charger is asked at"
             " once; what it has stored so far joins the history. false: its socket ends, and it is not let in (403)."
         ),
     ] = UNSET
     allow_missing_subprotocol: Annotated[
-        bool | UnsetType,
-        Meta(description="Lets it connect without offering a WebSocket subprotocol."),
+        bool | UnsetType, about("Lets it connect without offering a WebSocket subprotocol.")
     ] = UNSET
-    automatic_calls: Annotated[
-        bool | UnsetType, Meta(description="Whether the system may send it calls by itself.")
-    ] = UNSET
+    automatic_calls: Annotated[bool | UnsetType, about("Whether the system may send it calls by itself.")] = (
+        UNSET
+    )
     strict: Annotated[
         bool | UnsetType,
-        Meta(
-            description="Hold its messages to the letter of the specification; else what the meaning survives is taken."
+        about(
+            "Hold its messages to the letter of the specification; else what the meaning survives is taken."
         ),
     ] = UNSET
     blocked: Annotated[
         bool | UnsetType,
-        Meta(description="true: its socket ends, and it is not let in (403) until this is false again."),
+        about("true: its socket ends, and it is not let in (403) until this is false again."),
     ] = UNSET
     allow_without_password: Annotated[
         bool | UnsetType,
-        Meta(description="Let it in without a password although CHARGER_AUTH=password; each time is logged."),
+        about("Let it in without a password although CHARGER_AUTH=password; each time is logged."),
     ] = UNSET
     bound_dialect: BoundDialect | UnsetType | None = UNSET
 
@@ -195,7 +193,7 @@ def list_chargers(query: ChargersQuery) -> Reply[list[Charger]]:
     return page(
         rows,
         query.limit,
-        lambda row: Charger.of(row, faults=[Fault.of(each) for each in faults.get(row.id, ())]),
+        lambda row: Charger.listed(row, faults.get(row[0], ())),
         lambda row: (row.identity,),
     )
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import Annotated, Any
 
 from flask import Blueprint
-from msgspec import Meta
 
 from ..errors import CallErrored, InvalidInput, NotFound
 from ..extensions import db
@@ -15,7 +14,7 @@ from ..store.commands import STATES
 from .answers import Answer, ChargerId, Time
 from .central import central, operator
 from .endpoint import endpoint
-from .fields import ChargerName, choice, meta, text
+from .fields import ChargerName, about, choice, meta, text
 from .pages import NEXT, IdCursor, Limit, page
 from .reading import Sent
 from .replies import RELATED, Reply, command_link
@@ -45,7 +44,7 @@ Action = Annotated[
     ),
 ]
 CommandId = Annotated[int, meta(_command_id, parameter="commandId", description="The commandId.")]
-Payload = Annotated[dict[str, Any], Meta(description="The action's OCPP 1.6 request payload; none is {}.")]
+Payload = Annotated[dict[str, Any], about("The action's OCPP 1.6 request payload; none is {}.")]
 
 
 class CommandQuery(Sent):
@@ -60,7 +59,7 @@ class Command(Answer):
     charger_id: ChargerId
     identity: str
     action: str
-    payload: Annotated[dict[str, Any], Meta(description="As sent; secrets are shown as ***.")]
+    payload: Annotated[dict[str, Any], about("As sent; secrets are shown as ***.")]
     state: Annotated[
         str,
         choice(
@@ -73,12 +72,12 @@ class Command(Answer):
     error_code: str | None
     error_description: str | None
     message_id: str
-    requested_by: Annotated[str, Meta(description='A username, or "system".')]
+    requested_by: Annotated[str, about('A username, or "system".')]
     created_at: Time
     sent_at: Time | None
     answered_at: Time | None
     session_id: str | None
-    transaction_id: Annotated[int | None, Meta(description="The transaction that a remote start caused.")]
+    transaction_id: Annotated[int | None, about("The transaction that a remote start caused.")]
 
     @classmethod
     def to(cls, identity: str, row: Any) -> Command:
@@ -119,12 +118,7 @@ def send_command(charger_id: ChargerName, command: Action, body: Payload) -> Rep
 def list_commands(charger_id: ChargerName, query: CommandQuery) -> Reply[list[Command]]:
     """Calls to the charger, newest first."""
     rows, fitting = commands.listed(
-        db.engine,
-        charger_id,
-        state=query.state,
-        action=query.action,
-        before=query.cursor,
-        limit=query.limit,
+        db.engine, charger_id, state=query.state, action=query.action, before=query.cursor, limit=query.limit
     )
     return page(rows, fitting, lambda row: Command.to(charger_id, row), lambda row: (row.id,))
 

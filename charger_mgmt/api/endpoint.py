@@ -20,7 +20,6 @@ from functools import update_wrapper
 from typing import Any, Literal, TypeAlias, get_args, get_origin, get_type_hints
 
 from flask import Response, request
-from msgspec import inspect
 
 from . import problems, reading
 from .replies import Reply, respond
@@ -61,20 +60,26 @@ class Endpoint:
         self.any_query = any_query
         self._errors = errors
         self._view = view
-        self._segments = {name: _segment_reader(kind) for name, kind in types.items()}
+        self._segments = {name: reading.segment(kind) for name, kind in types.items()}
+        self._read_query = reading.struct(self.query or reading.Nothing, spelled=True)
+        self._read_body = reading.struct(self.body or reading.Nothing, spelled=False)
         unknown = [code for code in errors if code not in problems.CODES]
         if unknown:
             raise TypeError(f"{view.__name__}: there are no problems {unknown}")
 
     def __call__(self, **path: str) -> Response:
-        read: dict[str, Any] = {}
-        if not reads_body(request.method) and not self.any_query:
-            read["query"] = reading.query(self.query or reading.Nothing)
-        segments = {name: segment(path[name]) for name, segment in self._segments.items()}
-        if reads_body(request.method):
-            read["body"] = reading.body(self.body or reading.Nothing, optional=self.optional_body)
-        declared = {name: value for name, value in read.items() if getattr(self, name) is not None}
-        given = self._view(**segments, **declared)
+        query = body = None
+        with_body = reads_body(request.method)
+        if not with_body and not self.any_query:
+            query = self._read_query(reading.parameters())
+        arguments = {name: read(path[name]) for name, read in self._segments.items()}
+        if with_body:
+            body = self._read_body(reading.json_object(optional=self.optional_body))
+        if self.query is not None:
+            arguments["query"] = query
+        if self.body is not None:
+            arguments["body"] = body
+        given = self._view(**arguments)
         reply = given if isinstance(given, Reply) else Reply(given)
         return respond(reply.value, reply.status or next(iter(self.answers)), reply.headers)
 
@@ -107,9 +112,3 @@ def endpoint(
 
 def reads_body(method: str) -> bool:
     return method in ("POST", "PATCH")
-
-
-def _segment_reader(kind: Any) -> reading.Reader:
-    about = inspect.type_info(kind)
-    extra = about.extra if isinstance(about, inspect.Metadata) else None
-    return (extra or {}).get("read", str)

@@ -37,6 +37,11 @@ _TIME = re.compile(
 )
 
 
+def about(description: str, **more: Any) -> Meta:
+    """What is to be known of a field, or of a part of a path."""
+    return Meta(description=description, **more)
+
+
 def meta(
     read: Reader, *, instead: dict[str, Any] | None = None, parameter: str | None = None, **more: Any
 ) -> Meta:
@@ -70,7 +75,7 @@ def choice(words: Sequence[str], component: str | None = None, **more: Any) -> M
     )
 
 
-def degrees(most: int) -> Meta:
+def coordinate(most: int) -> Meta:
     """A geographic coordinate, read exactly and kept to six decimals."""
     return meta(partial(_read_degrees, most=most), ge=-most, le=most)
 
@@ -132,15 +137,16 @@ def spelled_flag(value: str) -> bool | str:
 
 def _read_id_tag(text: str) -> str:
     try:
-        return check_id_tag("idTag", text)
+        check_id_tag("idTag", text)
     except InvalidInput as error:
         raise ValueError(error.errors["idTag"]) from None
+    return text
 
 
 def _read_choice(value: Any, *, words: tuple[str, ...]) -> str:
     if value not in words:
         raise ValueError(f"must be one of {', '.join(words)}")
-    return value
+    return str(value)
 
 
 def _read_degrees(value: Any, *, most: int) -> float:
@@ -156,15 +162,15 @@ def _read_degrees(value: Any, *, most: int) -> float:
 Name = Annotated[str, text()]
 Moment = Annotated[datetime, Meta(tz=True)]
 IdTag = Annotated[str, text(20, pattern=_ID_TAG, then=_read_id_tag)]
-Connector = Annotated[int, Meta(ge=0, le=LARGEST, description="Only this connector.")]
+ConnectorFilter = Annotated[int, Meta(ge=0, le=LARGEST, description="Only this connector.")]
 Measurand = Annotated[
     str, text(64, parameter="measurand", description="Only this measurand, as Energy.Active.Import.Register.")
 ]
 #: The segment of a path that names a charger.
 ChargerName = Annotated[
     str,
-    Meta(
-        description="The charger's identity, percent-encoded.",
+    about(
+        "The charger's identity, percent-encoded.",
         examples=["1", "CP001"],
         extra_json_schema={"x-parameter": "chargerId"},
     ),

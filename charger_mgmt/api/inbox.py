@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import Annotated, Any, Self
 
 from flask import Blueprint
-from msgspec import Meta
 
 from ..extensions import db
 from ..ocpp import identities
@@ -13,7 +12,7 @@ from ..services import chargers
 from ..services.inbox import KINDS
 from .answers import Answer, ChargerId, Time
 from .endpoint import endpoint
-from .fields import choice, text
+from .fields import about, choice, text
 from .pages import NEXT, IdCursor, Limit, page
 from .reading import Sent
 from .replies import Reply
@@ -35,7 +34,7 @@ class InboxMessage(Answer):
     kind: Annotated[str, choice(KINDS)]
     action: str
     message_id: str | None
-    raw: Annotated[str, Meta(description="The message as it came.")]
+    raw: Annotated[str, about("The message as it came.")]
     reason: str
     transaction_id: int | None
     received_at: Time

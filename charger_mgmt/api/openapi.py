@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from functools import lru_cache
 from typing import Annotated, Any
 
 import msgspec
@@ -23,7 +22,7 @@ _INFO = {
     "license": {"name": "MIT", "identifier": "MIT"},
     "description": "What operators of EV chargers see and do. Times are RFC 3339 in UTC with milliseconds; energy is in Wh."
     " Lists are plain JSON arrays, their next page is in the Link header. Unknown fields and parameters are refused by name."
-    " Every error is application/problem+json (RFC 9457).",
+    " Every error is application/problem+json (RFC 9457); x-problems lists the codes that an operation's may have.",
 }
 _REFERENCE = "#/components/schemas/{name}"
 #: What msgspec's schemas have besides, and the document has not.
@@ -34,13 +33,16 @@ _LEFT_OUT = ("title", "x-component", "x-parameter")
 @endpoint(answers={200: "OpenAPI 3.1."}, any_query=True)
 def openapi() -> Annotated[msgspec.Raw, Meta(extra_json_schema={"type": "object"})]:
     """This document."""
-    return msgspec.Raw(document(current_app._get_current_object()))  # type: ignore[attr-defined]
+    return msgspec.Raw(document())
 
 
-@lru_cache(maxsize=1)
-def document(app: Flask) -> bytes:
-    """The document of an application's routes, always the same for the same routes."""
-    return msgspec.json.format(msgspec.json.encode(_Writer().document(app)), indent=2) + b"\n"
+def document() -> bytes:
+    """The document of this application's routes, made once: the same routes give the same bytes."""
+    made = current_app.extensions
+    if "openapi" not in made:
+        written = _Writer().document(current_app)
+        made["openapi"] = msgspec.json.format(msgspec.json.encode(written), indent=2) + b"\n"
+    return bytes(made["openapi"])
 
 
 class _Writer:

@@ -11,7 +11,7 @@ from urllib.parse import quote, urlencode
 from flask import request
 from msgspec import Meta, field
 
-from .fields import Moment, Reader, meta, read_text, text
+from .fields import Moment, Reader, about, meta, read_text, text
 from .paths import as_it_came
 from .reading import Sent
 from .replies import Reply
@@ -81,8 +81,7 @@ _WHERE = "Where the page begins: take it from the Link header of the page before
 #: A row's id, a moment with a row's id, a name: what the rows are ordered by.
 IdCursor = Annotated[int, _cursor(_read_id, "(0|[1-9][0-9]{0,17})", "cursor")]
 StartCursor = Annotated[
-    tuple[datetime, int],
-    _cursor(_read_start, r"(0|[1-9][0-9]{0,13})\.(0|[1-9][0-9]{0,17})", "timeCursor"),
+    tuple[datetime, int], _cursor(_read_start, r"(0|[1-9][0-9]{0,13})\.(0|[1-9][0-9]{0,17})", "timeCursor")
 ]
 NameCursor = Annotated[str, text(_LONGEST_CURSOR, parameter="nameCursor", description=_WHERE)]
 Limit = Annotated[
@@ -100,13 +99,12 @@ class Period(Sent):
     """A half-open span of time, either end of which may be missing."""
 
     since: Annotated[
-        Moment | None,
-        Meta(description="The first moment, RFC 3339.", extra_json_schema={"x-parameter": "from"}),
+        Moment | None, about("The first moment, RFC 3339.", extra_json_schema={"x-parameter": "from"})
     ] = field(default=None, name="from")
     until: Annotated[
         Moment | None,
-        Meta(
-            description="The end; this moment does not belong to it any more. It must not lie before from.",
+        about(
+            "The end; this moment does not belong to it any more. It must not lie before from.",
             extra_json_schema={"x-parameter": "to"},
         ),
     ] = field(default=None, name="to")

@@ -22,6 +22,7 @@ from werkzeug.exceptions import HTTPException, MethodNotAllowed
 from .. import errors
 from ..services import log_ins, throttle
 from ..store.faults import Fault, classify
+from .fields import about
 from .replies import command_href, command_link
 
 log = logging.getLogger(__name__)
@@ -87,31 +88,16 @@ class Problem(msgspec.Struct, rename="camel"):
     status: int
     code: Annotated[
         str,
-        Meta(
-            description="A stable word for programs.",
-            examples=[
-                "invalid-input",
-                "charger-offline",
-                "charger-busy",
-                "command-refused",
-                "tag-refused",
-                "ambiguous-session",
-                "outcome-unknown",
-                "charger-error",
-                "database-away",
-                "database-busy",
-            ],
+        about(
+            "A stable word for programs.",
+            examples=sorted({code for _, code in STATUS.values()}),
         ),
     ]
-    detail: Annotated[str, Meta(description="A sentence for people.")]
-    errors: Annotated[list[BadField] | UnsetType, Meta(description="With invalid-input: each bad field.")] = (
-        UNSET
-    )
-    command: Annotated[
-        NamedCommand | UnsetType, Meta(description="The call to the charger that this is about.")
-    ] = UNSET
+    detail: Annotated[str, about("A sentence for people.")]
+    errors: Annotated[list[BadField] | UnsetType, about("With invalid-input: each bad field.")] = UNSET
+    command: Annotated[NamedCommand | UnsetType, about("The call to the charger that this is about.")] = UNSET
     id_tag_status: Annotated[
-        str | UnsetType, Meta(description="With tag-refused: what a charger would be told of the idTag.")
+        str | UnsetType, about("With tag-refused: what a charger would be told of the idTag.")
     ] = UNSET
 
 
@@ -124,12 +110,7 @@ def register(app: Flask) -> None:
 
 
 def problem(
-    status: int,
-    code: str,
-    detail: str,
-    *,
-    headers: dict[str, str] | None = None,
-    **members: Any,
+    status: int, code: str, detail: str, *, headers: dict[str, str] | None = None, **members: Any
 ) -> Response:
     """One problem document; `members` are fields of Problem."""
     document = Problem("about:blank", HTTPStatus(status).phrase, status, code, detail, **members)

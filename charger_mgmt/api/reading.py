@@ -5,10 +5,10 @@ msgspec ends at the first error it finds, so each field is read by itself, by th
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from functools import cache, partial
+from collections.abc import Mapping, Sequence
+from functools import partial
 from itertools import islice
-from typing import Any, NamedTuple, TypeVar
+from typing import Any, NamedTuple
 
 import gevent
 import msgspec
@@ -41,9 +41,6 @@ class Nothing(Sent):
     """A query or body without a field."""
 
 
-T = TypeVar("T", bound=Sent)
-
-
 class _Field(NamedTuple):
     name: str
     sent_as: str
@@ -52,25 +49,43 @@ class _Field(NamedTuple):
     read: Reader
 
 
-def query(kind: type[T]) -> T:
+def segment(kind: Any) -> Reader:
+    """How a segment of a path is read: by its type's reader, else as it is."""
+    about = inspect.type_info(kind)
+    extra = about.extra if isinstance(about, inspect.Metadata) else None
+    read: Reader = (extra or {}).get("read", str)
+    return read
+
+
+def struct(kind: Any, *, spelled: bool) -> Reader:
+    """How a body or (`spelled`: every value comes as text) a query is read: as this Struct, or as it is for any other type.
+
+    The reader raises InvalidInput. Raises TypeError itself for a Struct with a field that nobody can read.
+    """
+    if not (isinstance(kind, type) and issubclass(kind, Sent)):
+        return lambda sent: sent
+    about = inspect.type_info(kind)
+    assert isinstance(about, inspect.StructType)
+    known = [
+        _Field(each.name, each.encode_name, each.required, *_reader(each.type, spelled=spelled))
+        for each in about.fields
+    ]
+    known.sort(key=lambda field: not field.required)
+    return partial(_read, kind, known)
+
+
+def parameters() -> dict[str, str]:
     """The query's parameters, each at most once. Raises InvalidInput."""
     repeated = [name for name, values in request.args.lists() if len(values) > 1]
     if repeated:
         raise InvalidInput("A parameter is given twice.", dict.fromkeys(repeated, "is given more than once"))
-    return _read(kind, request.args.to_dict(), spelled=True)
+    return request.args.to_dict()
 
 
-def body(kind: Any, *, optional: bool) -> Any:
-    """The request's JSON object as a Struct, or as it is for a `kind` that is none: a schema will check it.
-
-    `optional`: no body at all is `{}`. Raises InvalidInput, UnsupportedMediaType (415).
-    """
-    sent = {} if optional and not _data() else _json_object()
-    is_struct = isinstance(kind, type) and issubclass(kind, Sent)
-    return _read(kind, sent, spelled=False) if is_struct else sent
-
-
-def _json_object() -> dict[str, Any]:
+def json_object(*, optional: bool) -> dict[str, Any]:
+    """The request's JSON object; `optional`: no body at all is `{}`. Raises InvalidInput, UnsupportedMediaType (415)."""
+    if optional and not _data():
+        return {}
     if request.mimetype != "application/json" and not request.mimetype.endswith("+json"):
         raise UnsupportedMediaType("Send the body as application/json.")
     try:
@@ -84,31 +99,30 @@ def _json_object() -> dict[str, Any]:
     return value
 
 
-def reader(kind: inspect.Type, *, spelled: bool = False) -> tuple[Reader, bool]:
-    """How values of a type are read, and whether null is one; `spelled`: numbers and flags come as text."""
+def _reader(kind: inspect.Type, *, spelled: bool) -> tuple[bool, Reader]:
+    """Whether null is a value of this type, and how the others are read."""
     null = False
     while isinstance(kind, inspect.Metadata | inspect.UnionType):
         if isinstance(kind, inspect.UnionType):
             null = True
             (kind,) = (one for one in kind.types if not isinstance(one, inspect.NoneType))
         elif kind.extra and "read" in kind.extra:
-            return kind.extra["read"], null
+            return null, kind.extra["read"]
         else:
             kind = kind.type
     match kind:
         case inspect.IntType(ge=int(least), le=int(most)):
             read = partial(fields.read_whole, least=least, most=most)
-            return (lambda value: read(fields.spelled_whole(value))) if spelled else read, null
+            return null, (lambda text: read(fields.spelled_whole(text))) if spelled else read
         case inspect.BoolType():
             flag = fields.read_flag
-            return (lambda value: flag(fields.spelled_flag(value))) if spelled else flag, null
+            return null, (lambda text: flag(fields.spelled_flag(text))) if spelled else flag
         case inspect.DateTimeType():
-            return fields.read_moment, null
+            return null, fields.read_moment
     raise TypeError(f"nothing says how a field of the type {kind} is read")
 
 
-def _read(kind: type[T], sent: Mapping[str, Any], *, spelled: bool) -> T:
-    known = _fields(kind, spelled)
+def _read(kind: type[Sent], known: Sequence[_Field], sent: Mapping[str, Any]) -> Sent:
     values: dict[str, Any] = {}
     wrong: dict[str, str] = {}
     for field in known:
@@ -136,18 +150,6 @@ def _value(field: _Field, sent: Any) -> Any:
     if not field.null:
         raise ValueError("must not be null")
     return None
-
-
-@cache
-def _fields(kind: type[Sent], spelled: bool) -> tuple[_Field, ...]:
-    """The fields of a Struct, the required ones first."""
-    about = inspect.type_info(kind)
-    assert isinstance(about, inspect.StructType)
-    every = []
-    for field in about.fields:
-        read, null = reader(field.type, spelled=spelled)
-        every.append(_Field(field.name, field.encode_name, field.required, null, read))
-    return tuple(sorted(every, key=lambda field: not field.required))
 
 
 def _data() -> bytes:

@@ -31,6 +31,9 @@ class Reply(Generic[T]):
 
 
 def respond(value: Any, status: int, headers: Mapping[str, str]) -> Response:
+    """The answer with this value as JSON; None is one without a body."""
+    if value is None:
+        return Response(status=status, headers=headers)
     try:
         data = msgspec.json.encode(value)
     except UnicodeEncodeError:  # a charger's text with half a character in it

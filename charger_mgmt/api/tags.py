@@ -13,7 +13,7 @@ from ..services import authorize, tags
 from .answers import Answer, Time
 from .central import central
 from .endpoint import endpoint
-from .fields import LARGEST, IdTag, Moment, choice, meta
+from .fields import LARGEST, IdTag, Moment, about, choice, meta
 from .pages import NEXT, Limit, NameCursor, page
 from .reading import Sent
 from .replies import LOCATION, Reply
@@ -22,7 +22,7 @@ blueprint = Blueprint("tags", __name__, url_prefix="/tags")
 
 TagStatus = Annotated[str, choice(tags.STATUSES)]
 #: The segment of a path that names a tag.
-TagName = Annotated[str, Meta(description="In whatever case.", extra_json_schema={"x-parameter": "idTag"})]
+TagName = Annotated[str, about("In whatever case.", extra_json_schema={"x-parameter": "idTag"})]
 
 
 class TagQuery(Sent):
@@ -79,8 +79,8 @@ class Tag(Answer):
     max_active_transactions: int | None
     entered: Annotated[
         bool,
-        Meta(
-            description="False: nobody entered it, sessions name it; its status is what it is answered. A PATCH enters it."
+        about(
+            "False: nobody entered it, sessions name it; its status is what it is answered. A PATCH enters it."
         ),
     ]
     created_at: Time

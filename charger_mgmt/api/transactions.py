@@ -18,7 +18,19 @@ from ..store.transactions_history import Filters
 from .answers import Answer, ChargerId, MeterValue, Number, Time, TransactionStatus, scaled
 from .central import central, operator
 from .endpoint import endpoint
-from .fields import LARGEST, ChargerName, Connector, IdTag, Measurand, Moment, Name, choice, meta, text
+from .fields import (
+    LARGEST,
+    ChargerName,
+    ConnectorFilter,
+    IdTag,
+    Measurand,
+    Moment,
+    Name,
+    about,
+    choice,
+    meta,
+    text,
+)
 from .pages import NEXT, IdCursor, Limit, Period, StartCursor, milliseconds, next_link, page
 from .reading import Sent
 from .replies import RELATED, Reply, command_link
@@ -34,7 +46,7 @@ def _transaction_id(segment: str) -> int:
 
 
 TransactionId = Annotated[int, meta(_transaction_id, parameter="transactionId")]
-TransactionName = Annotated[str, Meta(description="A transactionId (digits) or a sessionId (anything else).")]
+TransactionName = Annotated[str, about("A transactionId (digits) or a sessionId (anything else).")]
 _SESSION_ID = r"^(?![0-9]+$)(?!\.{1,2}$)[^\s\u0085\u0000-\u001f\u007f]([^\u0000-\u001f\u007f]*[^\s\u0085\u0000-\u001f\u007f])?$"
 
 
@@ -48,16 +60,14 @@ class StartRequest(Sent):
         ),
     ]
     connector_id: Annotated[int, Meta(ge=1, le=LARGEST)] | None = None
-    id_tag: Annotated[
-        IdTag | None, Meta(description="Without one, a one-use tag is made for this start.")
-    ] = None
+    id_tag: Annotated[IdTag | None, about("Without one, a one-use tag is made for this start.")] = None
 
 
 class EndRequest(Sent):
     force: Annotated[
         bool,
-        Meta(
-            description="Close it without the charger: Interrupted, with the last thing known of it. For chargers that are"
+        about(
+            "Close it without the charger: Interrupted, with the last thing known of it. For chargers that are"
             " gone for good."
         ),
     ] = False
@@ -69,20 +79,16 @@ class CloseRequest(Sent):
 
 class TransactionsOfChargerQuery(Period):
     since: Annotated[
-        Moment | None,
-        Meta(description="Sessions that overlap [from, to). With a zone; write + as %2B."),
+        Moment | None, about("Sessions that overlap [from, to). With a zone; write + as %2B.")
     ] = field(default=None, name="from")
-    until: Annotated[Moment | None, Meta(description="See from. It must not lie before from.")] = field(
+    until: Annotated[Moment | None, about("See from. It must not lie before from.")] = field(
         default=None, name="to"
     )
-    status: Annotated[TransactionStatus | None, Meta(description="Only these.")] = None
-    connector_id: Connector | None = None
+    status: Annotated[TransactionStatus | None, about("Only these.")] = None
+    connector_id: ConnectorFilter | None = None
     id_tag: Annotated[str, text(description="Only this tag, in whatever case.")] | None = None
     unapproved: Annotated[
-        bool,
-        Meta(
-            description="true: only sessions of chargers that had not been approved; else these are left out."
-        ),
+        bool, about("true: only sessions of chargers that had not been approved; else these are left out.")
     ] = False
     limit: Limit = 100
     cursor: StartCursor | None = None
@@ -104,19 +110,19 @@ class Transaction(Answer):
     status: TransactionStatus
     identity: str
     session_id: Annotated[
-        str | None, Meta(description="The operator's name for it, or the flat charger's own transactionId.")
+        str | None, about("The operator's name for it, or the flat charger's own transactionId.")
     ]
     connector_id: int | None
     id_tag: str | None
     id_tag_status: str | None
     start_time: Annotated[
         Time,
-        Meta(
-            description="The start that counts: the charger's time where it is plausible, else the time of receipt. Sorts,"
+        about(
+            "The start that counts: the charger's time where it is plausible, else the time of receipt. Sorts,"
             " filters and pages."
         ),
     ]
-    end_time: Annotated[Time | None, Meta(description="The end that counts; null while in progress.")]
+    end_time: Annotated[Time | None, about("The end that counts; null while in progress.")]
     charger_start_time: Time | None
     received_start_time: Time
     charger_end_time: Time | None
@@ -126,29 +132,24 @@ class Transaction(Answer):
     meter_last_wh: Number | None
     meter_last_at: Time | None
     energy_wh: Annotated[
-        Number | None,
-        Meta(description="Energy delivered; null when it cannot be known. Exact to 0.001 Wh."),
+        Number | None, about("Energy delivered; null when it cannot be known. Exact to 0.001 Wh.")
     ]
     energy_is_provisional: Annotated[
-        bool,
-        Meta(description="The session is running: energyWh is up to its last reading (meterLastAt)."),
+        bool, about("The session is running: energyWh is up to its last reading (meterLastAt).")
     ]
     energy_is_unsure: Annotated[
         bool,
-        Meta(
-            description="The readings contradict each other, or the register had to be put together; `flags` say why."
-        ),
+        about("The readings contradict each other, or the register had to be put together; `flags` say why."),
     ]
     reason: str | None
     stop_id_tag: str | None
     reservation_id: int | None
-    flags: Annotated[list[str], Meta(description="Whatever looked odd about the session.")]
+    flags: Annotated[list[str], about("Whatever looked odd about the session.")]
     unapproved: Annotated[
-        bool,
-        Meta(description="Its charger had not been approved: it is in no list until the charger is."),
+        bool, about("Its charger had not been approved: it is in no list until the charger is.")
     ]
-    close_reason: Annotated[str | None, Meta(description="Why an operator closed it.")]
-    closed_by: Annotated[str | None, Meta(description="Who closed it.")]
+    close_reason: Annotated[str | None, about("Why an operator closed it.")]
+    closed_by: Annotated[str | None, about("Who closed it.")]
 
     @classmethod
     def of(cls, row: Any, **given: Any) -> Self:
@@ -189,14 +190,12 @@ _GIVEN_UP, _CLOSED = "Transaction given up", "Transaction closed"
 
 class Progress(Answer):
     message: Annotated[str, choice((_STARTED, _START_ACCEPTED, _ENDED, _STOP_ACCEPTED, _GIVEN_UP, _CLOSED))]
-    transaction_id: Annotated[
-        int | None, Meta(description="Null until the charger's StartTransaction has come.")
-    ]
+    transaction_id: Annotated[int | None, about("Null until the charger's StartTransaction has come.")]
     charger_id: ChargerId
     session_id: str | None
     status: TransactionStatus | None
-    command_id: Annotated[int | None, Meta(description="The call to the charger, when there was one.")]
-    id_tag_status: Annotated[str | None, Meta(description="With a start: what the idTag was judged.")]
+    command_id: Annotated[int | None, about("The call to the charger, when there was one.")]
+    id_tag_status: Annotated[str | None, about("With a start: what the idTag was judged.")]
 
 
 #: What a start or an end can meet at the charger.
@@ -285,8 +284,7 @@ def list_transactions(query: TransactionsQuery) -> Reply[list[Transaction]]:
 
 @blueprint.get("/<transaction_id>")
 @endpoint(
-    answers={200: ("The session and a page of its meter values, oldest first.", NEXT)},
-    errors=("not-found",),
+    answers={200: ("The session and a page of its meter values, oldest first.", NEXT)}, errors=("not-found",)
 )
 def show_transaction(transaction_id: TransactionId, query: SamplesQuery) -> Reply[TransactionDetails]:
     """One session with its meter values."""
