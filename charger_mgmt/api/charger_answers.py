@@ -17,10 +17,10 @@ from .replies import time_text
 DIALECTS = ("ocpp1.6", "flat")
 
 Part = Annotated[int, about("0 is the charger's main part.")]
-Identity = Annotated[str, about("The same name as chargerId, always a string.")]
+Identity = Annotated[str, about("The same name, always a string.")]
 HasFault = Annotated[bool, about("Whether any part of the charger reports Faulted.")]
-ConnectedSince = Annotated[Time | None, about("Null while it is not connected.")]
-DisconnectedAt = Annotated[Time | None, about("Null while it is connected.")]
+ConnectedSince = Annotated[Time | None, about("Null while not connected.")]
+DisconnectedAt = Annotated[Time | None, about("Null while connected.")]
 DisconnectedReason = Annotated[str | None, about("Why its last connection ended.")]
 LastSeenAt = Annotated[Time | None, about("When it last sent a message; a WebSocket pong does not count.")]
 Registration = Annotated[

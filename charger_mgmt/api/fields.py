@@ -93,7 +93,7 @@ def read_text(value: Any, *, longest: int, blanks: bool = False, then: Reader | 
     return value if then is None else then(value)
 
 
-def read_whole(value: Any, *, least: int = 0, most: int = LARGEST) -> int:
+def read_whole(value: Any, *, least: int, most: int) -> int:
     """In a body a JSON integer, never 1.0 or "1"."""
     if type(value) is not int or not least <= value <= most:
         raise ValueError(f"must be a whole number from {least} to {most}")
