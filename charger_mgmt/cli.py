@@ -16,6 +16,7 @@ from sqlalchemy.exc import DBAPIError
 import config
 
 from . import clock
+from .api import openapi
 from .errors import ChargerManagementError, DatabaseAway
 from .services import accounts, chargers, retention
 from .serving import process_of
@@ -34,6 +35,7 @@ def register(app: Flask) -> None:
     app.cli.add_command(charger)
     app.cli.add_command(simulate)
     app.cli.add_command(drop_old_rows)
+    app.cli.add_command(write_openapi)
 
 
 def _plain_errors(command: Callable[..., Any]) -> Callable[..., Any]:
@@ -148,3 +150,10 @@ def drop_old_rows() -> None:
         click.echo(f"{count} rows of {table} dropped.")
     if not dropped:
         click.echo("Nothing is old enough to go.")
+
+
+@click.command("openapi")
+@with_appcontext
+def write_openapi() -> None:
+    """Write the OpenAPI document, as docs/openapi.json has it."""
+    click.echo(openapi.document(), nl=False)

@@ -17,4 +17,4 @@ def central() -> CentralSystem:
 
 def operator() -> str:
     """Who asks: the username that the token speaks for."""
-    return current_user.username
+    return str(current_user.username)

@@ -3,207 +3,299 @@
 from __future__ import annotations
 
 import re
-from typing import Any
+from typing import Annotated, Any
 from urllib.parse import quote
 
-from flask import Blueprint, Response
+from flask import Blueprint
+from msgspec import UNSET, Meta, UnsetType, structs
 
 from ..domain import identities
-from ..domain.status import SUMMARIES
 from ..errors import NotFound
 from ..extensions import db
 from ..services import chargers, connectors, oddities
-from . import shapes
+from .answers import ChargerStatus
 from .central import central, operator
-from .parsing import Fields, body, optional_body, period, query, whole_id
-from .replies import page, read_cursor, reply
+from .charger_answers import (
+    BoundDialect,
+    Charger,
+    ChargerDetails,
+    ChargerEvent,
+    LoneMeterValue,
+    Oddity,
+    StatusChange,
+)
+from .endpoint import endpoint
+from .fields import ChargerName, ConnectorFilter, Measurand, Name, about, coordinate, meta, text
+from .pages import NEXT, Journal, NameCursor, page
+from .reading import Sent
+from .replies import LOCATION, Reply
 
 blueprint = Blueprint("chargers", __name__, url_prefix="/chargers")
+
 _COUNTRY = re.compile(r"[A-Z]{2}")
-_PLACE = {
-    "name": ("name", 255),
-    "address": ("address", 255),
-    "city": ("city", 255),
-    "postalCode": ("postal_code", 32),
-}
+#: As identities.problem has it, for the characters up to U+02FF.
+_IDENTITY = (
+    r"^(?!\.{1,2}$)[!-.0-9;-~\u00a1-\u00ac\u00ae-\u02ff]"
+    r"([ !-.0-9;-~\u00a1-\u00ac\u00ae-\u02ff]{0,126}[!-.0-9;-~\u00a1-\u00ac\u00ae-\u02ff])?$"
+)
+_PASSWORD = r"^(?:[ -~]{16,64}|(?:[0-9A-Fa-f]{2}){16,64})$"
+
+
+def _country(code: str) -> str:
+    if not _COUNTRY.fullmatch(code):
+        raise ValueError("must be an ISO 3166 code of two capital letters")
+    return code
+
+
+def _connector_number(segment: str) -> int:
+    if not re.fullmatch(r"0|[1-9][0-9]{0,8}", segment):  # in the one spelling that it has: 65, never 065
+        raise NotFound(f"There is no connector {segment[:40]!r}.")
+    return int(segment)
+
+
+ConnectorNumber = Annotated[int, meta(_connector_number, description="0 is the charger's main part.")]
+
+
+class ChargersQuery(Sent):
+    status: Annotated[ChargerStatus | None, about("Only these.")] = None
+    has_fault: Annotated[bool | None, about("Only with, or only without, a fault.")] = None
+    connected: Annotated[bool | None, about("Only connected, or only unconnected ones.")] = None
+    q: (
+        Annotated[
+            str,
+            text(
+                blanks=True, description="A part of identity, name, city, vendor or model, in whatever case."
+            ),
+        ]
+        | None
+    ) = None
+    limit: Annotated[int, Meta(ge=1, le=10_000, description="Rows per page.")] = 1000
+    cursor: NameCursor | None = None
+
+
+class StatusHistoryQuery(Journal):
+    connector_id: ConnectorFilter | None = None
+
+
+class MeterValuesQuery(Journal):
+    connector_id: ConnectorFilter | None = None
+    measurand: Measurand | None = None
+
+
+class EventsQuery(Journal):
+    kind: Annotated[str, text(48, description="Only this kind.")] | None = None
+
+
+class ChargerChanges(Sent):
+    name: Name | UnsetType | None = UNSET
+    address: Name | UnsetType | None = UNSET
+    city: Name | UnsetType | None = UNSET
+    postal_code: Annotated[str, text(32)] | UnsetType | None = UNSET
+    country: (
+        Annotated[
+            str,
+            text(
+                then=_country,
+                instead={"type": "string", "pattern": "^[A-Z]{2}$"},
+                description="ISO 3166-1 alpha-2.",
+            ),
+        ]
+        | UnsetType
+        | None
+    ) = UNSET
+    latitude: Annotated[float, coordinate(90)] | UnsetType | None = UNSET
+    longitude: Annotated[float, coordinate(180)] | UnsetType | None = UNSET
+    password: (
+        Annotated[
+            str,
+            text(
+                blanks=True,
+                instead={"type": "string", "minLength": 16, "maxLength": 128, "pattern": _PASSWORD},
+                description="The HTTP Basic password, 16 to 64 bytes of UTF-8 or hex digits; null: the charger has none. A"
+                " new one ends its socket.",
+            ),
+        ]
+        | UnsetType
+        | None
+    ) = UNSET
+    approved: Annotated[
+        bool | UnsetType,
+        about(
+            "true: accepted at its next BootNotification, for which a connected Pending charger is asked at"
+            " once; what it has stored so far joins the history. false: its socket ends, and it is not let in (403)."
+        ),
+    ] = UNSET
+    allow_missing_subprotocol: Annotated[
+        bool | UnsetType, about("Lets it connect without offering a WebSocket subprotocol.")
+    ] = UNSET
+    automatic_calls: Annotated[bool | UnsetType, about("Whether the system may send it calls by itself.")] = (
+        UNSET
+    )
+    strict: Annotated[
+        bool | UnsetType,
+        about(
+            "Hold its messages to the letter of the specification; else what the meaning survives is taken."
+        ),
+    ] = UNSET
+    blocked: Annotated[
+        bool | UnsetType,
+        about("true: its socket ends, and it is not let in (403) until this is false again."),
+    ] = UNSET
+    allow_without_password: Annotated[
+        bool | UnsetType,
+        about("Let it in without a password although CHARGER_AUTH=password; each time is logged."),
+    ] = UNSET
+    bound_dialect: BoundDialect | UnsetType | None = UNSET
+
+    def columns(self) -> dict[str, Any]:
+        """What was sent, by its column, and `password`; what was not sent stays as it is."""
+        values = structs.asdict(self)
+        values.pop("charger_id", None)
+        changes = {name: value for name, value in values.items() if value is not UNSET}
+        if "bound_dialect" in changes:
+            changes["dialect_pinned"] = changes["bound_dialect"] is not None
+        return changes
+
+
+class NewCharger(ChargerChanges, kw_only=True):
+    """A charger before it first dials in; approved unless `approved` is false."""
+
+    charger_id: Annotated[
+        str,
+        meta(
+            identities.from_json,
+            instead={
+                "anyOf": [
+                    {"type": "integer", "minimum": 0, "maximum": identities.LARGEST_NUMBER},
+                    {"type": "string", "pattern": _IDENTITY},
+                ]
+            },
+            description="The identity the charger dials in with. Besides the characters of the pattern any other printable"
+            " one will do, but / and :.",
+            examples=[1, "CP001"],
+        ),
+    ]
 
 
 @blueprint.get("")
-def list_chargers() -> Response:
-    with query() as given:
-        limit = given.whole("limit", default=1000, least=1, most=10_000)
-        filters = {
-            "status": given.choice("status", SUMMARIES, default=None),
-            "has_fault": given.flag("hasFault", default=None),
-            "connected": given.flag("connected", default=None),
-            "q": given.text("q", default=None, blanks=True),
-        }
-        cursor = given.text("cursor", default=None, longest=1000)
-    (after,) = read_cursor(cursor, str) or (None,)
-    rows, faults = chargers.listed(db.engine, **filters, after=after, limit=limit + 1)
+@endpoint(answers={200: ("The chargers.", NEXT)})
+def list_chargers(query: ChargersQuery) -> Reply[list[Charger]]:
+    """All chargers, by identity (byte order)."""
+    rows, faults = chargers.listed(
+        db.engine,
+        status=query.status,
+        has_fault=query.has_fault,
+        connected=query.connected,
+        q=query.q,
+        after=query.cursor,
+        limit=query.limit + 1,
+    )
     return page(
         rows,
-        limit,
-        lambda row: shapes.charger_summary(row, faults.get(row[0], ())),
+        query.limit,
+        lambda row: Charger.listed(row, faults.get(row[0], ())),
         lambda row: (row.identity,),
     )
 
 
 @blueprint.post("")
-def create_charger() -> Response:
-    with body() as given:
-        identity = _identity(given)
-        changes = _changes(given)
-    details = chargers.create(db.engine, identity, changes)
-    location = {"Location": f"/api/chargers/{quote(identity, safe='')}"}
-    return reply(shapes.charger_details(details), 201, location)
+@endpoint(answers={201: ("Created.", LOCATION)}, errors=("conflict",))
+def create_charger(body: NewCharger) -> Reply[ChargerDetails]:
+    """Create a charger before it dials in."""
+    details = chargers.create(db.engine, body.charger_id, body.columns())
+    location = {"Location": f"/api/chargers/{quote(body.charger_id, safe='')}"}
+    return Reply(ChargerDetails.about(details), headers=location)
 
 
 @blueprint.get("/<charger_id>")
-def show_charger(charger_id: str) -> Response:
-    with query():
-        pass
-    return reply(shapes.charger_details(chargers.details(db.engine, charger_id)))
+@endpoint(answers={200: "The charger."}, errors=("not-found",))
+def show_charger(charger_id: ChargerName) -> ChargerDetails:
+    """One charger, with its connectors and open transactions."""
+    return ChargerDetails.about(chargers.details(db.engine, charger_id))
 
 
 @blueprint.patch("/<charger_id>")
-def change_charger(charger_id: str) -> Response:
-    with body() as given:
-        changes = _changes(given)
-    return reply(shapes.charger_details(chargers.change(central(), db.engine, charger_id, changes)))
+@endpoint(answers={200: "The charger as it is now."}, errors=("not-found",))
+def change_charger(charger_id: ChargerName, body: ChargerChanges) -> ChargerDetails:
+    """Approve a charger, set its password, say where it stands."""
+    return ChargerDetails.about(chargers.change(central(), db.engine, charger_id, body.columns()))
 
 
 @blueprint.delete("/<charger_id>")
-def remove_charger(charger_id: str) -> Response:
-    """Its sessions stay."""
-    with query():
-        pass
+@endpoint(answers={204: "It is gone."}, errors=("not-found", "conflict"))
+def remove_charger(charger_id: ChargerName) -> None:
+    """Remove a charger: nobody knows it any more, its sessions stay.
+
+    Its socket ends. Should it dial in again it is a new one, by the rules of onboarding.
+    """
     chargers.remove(central(), db.engine, charger_id, requested_by=operator())
-    return Response(status=204)
 
 
 @blueprint.post("/<charger_id>/disconnect")
-def disconnect_charger(charger_id: str) -> Response:
-    """It dials anew."""
-    with optional_body():
-        pass
+@endpoint(answers={204: "Its socket has been closed."}, errors=("not-found", "charger-offline"))
+def disconnect_charger(charger_id: ChargerName) -> None:
+    """End a charger's socket, so that it dials anew."""
     chargers.disconnect(central(), db.engine, charger_id, requested_by=operator())
-    return Response(status=204)
 
 
 @blueprint.get("/<charger_id>/status-history")
-def list_status_changes(charger_id: str) -> Response:
-    with query() as given:
-        connector_id = given.whole("connectorId", default=None)
-        since, until = period(given)
-        limit, before = _page_of_ids(given)
+@endpoint(answers={200: ("The changes.", NEXT)}, errors=("not-found",))
+def list_status_changes(charger_id: ChargerName, query: StatusHistoryQuery) -> Reply[list[StatusChange]]:
+    """Status changes, newest first."""
     rows = chargers.status_history(
         db.engine,
         charger_id,
-        connector_id=connector_id,
-        since=since,
-        until=until,
-        before=before,
-        limit=limit + 1,
+        connector_id=query.connector_id,
+        since=query.since,
+        until=query.until,
+        before=query.cursor,
+        limit=query.limit + 1,
     )
-    return page(rows, limit, shapes.status_change, lambda row: (row.id,))
+    return page(rows, query.limit, StatusChange.of, lambda row: (row.id,))
 
 
 @blueprint.get("/<charger_id>/meter-values")
-def list_meter_values(charger_id: str) -> Response:
-    """Samples that belong to no session; those of a session are with the session."""
-    with query() as given:
-        connector_id = given.whole("connectorId", default=None)
-        measurand = given.text("measurand", default=None, longest=64)
-        since, until = period(given)
-        limit, before = _page_of_ids(given)
+@endpoint(answers={200: ("The samples.", NEXT)}, errors=("not-found",))
+def list_meter_values(charger_id: ChargerName, query: MeterValuesQuery) -> Reply[list[LoneMeterValue]]:
+    """Meter values that belong to no session, newest first; those of a session are with the session."""
     rows, fitting = chargers.meter_values(
         db.engine,
         charger_id,
-        connector_id=connector_id,
-        measurand=measurand,
-        since=since,
-        until=until,
-        before=before,
-        limit=limit,
+        connector_id=query.connector_id,
+        measurand=query.measurand,
+        since=query.since,
+        until=query.until,
+        before=query.cursor,
+        limit=query.limit,
     )
-    return page(rows, fitting, shapes.lone_meter_value, lambda row: (row.id,))
+    return page(rows, fitting, LoneMeterValue.of, lambda row: (row.id,))
 
 
 @blueprint.delete("/<charger_id>/connectors/<connector_id>")
-def remove_connector(charger_id: str, connector_id: str) -> Response:
-    with query():
-        pass
-    number = whole_id(connector_id)
-    if number is None:
-        raise NotFound(f"There is no connector {connector_id[:40]!r}.")
-    connectors.remove(db.engine, charger_id, number, requested_by=operator())
-    return Response(status=204)
+@endpoint(answers={204: "It is gone."}, errors=("not-found", "conflict"))
+def remove_connector(charger_id: ChargerName, connector_id: ConnectorNumber) -> None:
+    """Forget a connector that the charger has no more; it comes back if the charger reports it after all."""
+    connectors.remove(db.engine, charger_id, connector_id, requested_by=operator())
 
 
 @blueprint.get("/<charger_id>/events")
-def list_events(charger_id: str) -> Response:
-    with query() as given:
-        kind = given.text("kind", default=None, longest=48)
-        since, until = period(given)
-        limit, before = _page_of_ids(given)
+@endpoint(answers={200: ("The events.", NEXT)}, errors=("not-found",))
+def list_events(charger_id: ChargerName, query: EventsQuery) -> Reply[list[ChargerEvent]]:
+    """What else the charger did, newest first."""
     rows, fitting = chargers.events(
-        db.engine, charger_id, kind=kind, since=since, until=until, before=before, limit=limit
+        db.engine,
+        charger_id,
+        kind=query.kind,
+        since=query.since,
+        until=query.until,
+        before=query.cursor,
+        limit=query.limit,
     )
-    return page(rows, fitting, shapes.event, lambda row: (row.id,))
+    return page(rows, fitting, ChargerEvent.of, lambda row: (row.id,))
 
 
 @blueprint.get("/<charger_id>/oddities")
-def list_oddities(charger_id: str) -> Response:
-    with query():
-        pass
-    return reply([shapes.oddity(row) for row in oddities.listed(db.engine, charger_id)])
-
-
-def _page_of_ids(given: Fields) -> tuple[int, int | None]:
-    limit = given.whole("limit", default=100, least=1, most=1000)
-    (before,) = read_cursor(given.text("cursor", default=None, longest=1000), int) or (None,)
-    return limit, before
-
-
-def _identity(given: Fields) -> Any:
-    """The body's chargerId, a string or a JSON integer, as the identity that it stands for."""
-    if not given.has("chargerId"):
-        return given.wrong("chargerId", "is missing")
-    value = given.values["chargerId"]
-    try:
-        return identities.from_json(value)
-    except ValueError as error:
-        return given.wrong("chargerId", str(error))
-
-
-def _changes(given: Fields) -> dict[str, Any]:
-    """The columns that a body names, and `password`; what it does not name stays as it is."""
-    changes: dict[str, Any] = {}
-    for name, (column, longest) in _PLACE.items():
-        if given.has(name):
-            changes[column] = given.text(name, longest=longest, null=True)
-    if given.has("country"):
-        changes["country"] = country = given.text("country", null=True)
-        if country is not None and not _COUNTRY.fullmatch(country):
-            given.wrong("country", "must be an ISO 3166 code of two capital letters")
-    for name, limit in (("latitude", 90), ("longitude", 180)):
-        if given.has(name):
-            degrees = given.number(name, least=-limit, most=limit, null=True)
-            changes[name] = None if degrees is None else float(round(degrees, 6))
-    if given.has("password"):
-        changes["password"] = given.text("password", null=True, blanks=True)
-    for name, column in (
-        ("approved", "approved"),
-        ("allowMissingSubprotocol", "allow_missing_subprotocol"),
-        ("automaticCalls", "automatic_calls"),
-        ("strict", "strict"),
-        ("blocked", "blocked"),
-        ("allowWithoutPassword", "allow_without_password"),
-    ):
-        if given.has(name):
-            changes[column] = given.flag(name)
-    if given.has("boundDialect"):
-        changes["bound_dialect"] = bound = given.choice("boundDialect", ("ocpp1.6", "flat"), null=True)
-        changes["dialect_pinned"] = bound is not None
-    return changes
+@endpoint(answers={200: "Each kind once, the latest first."}, errors=("not-found",))
+def list_oddities(charger_id: ChargerName) -> list[Oddity]:
+    """What a charger sends otherwise than the specification has it."""
+    return [Oddity.of(row) for row in oddities.listed(db.engine, charger_id)]

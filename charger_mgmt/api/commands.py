@@ -2,56 +2,131 @@
 
 from __future__ import annotations
 
-from flask import Blueprint, Response
+from typing import Annotated, Any
+
+from flask import Blueprint
 
 from ..dialects.ocpp16 import form as schemas
+from ..domain import identities
 from ..errors import CallErrored, InvalidInput, NotFound
 from ..extensions import db
 from ..services import commands
 from ..services.calls import CALLS
 from ..store.commands import STATES
-from . import shapes
+from .answers import Answer, ChargerId, Time
 from .central import central, operator
-from .parsing import json_object, query
-from .replies import command_link, page, read_cursor, reply
+from .endpoint import endpoint
+from .fields import ChargerName, about, choice, meta, text
+from .pages import NEXT, IdCursor, Limit, page
+from .reading import Sent
+from .replies import RELATED, Reply, command_link
 
 blueprint = Blueprint("commands", __name__, url_prefix="/chargers/<charger_id>/commands")
 
 
-@blueprint.post("/<action>")
-def send_command(charger_id: str, action: str) -> Response:
-    """200: the charger answered, whatever it said; 202: it has not yet."""
-    if action not in CALLS:
-        raise NotFound(f"There is no command {action[:50]!r}; there are {', '.join(CALLS)}.")
-    payload = json_object()
-    if violations := schemas.check_request(action, payload):
-        raise InvalidInput(f"The payload is no valid {action}.", {p or "/": text for p, text in violations})
+def _known_action(segment: str) -> str:
+    if segment not in CALLS:
+        raise NotFound(f"There is no command {segment[:50]!r}; there are {', '.join(CALLS)}.")
+    return segment
+
+
+def _command_id(segment: str) -> int:
+    if not (segment.isascii() and segment.isdigit() and len(segment) < 19):
+        raise NotFound(f"There is no command {segment[:40]!r}.")
+    return int(segment)
+
+
+Action = Annotated[
+    str,
+    meta(
+        _known_action,
+        instead={"type": "string", "enum": list(CALLS)},
+        parameter="action",
+        description="The OCPP action.",
+    ),
+]
+CommandId = Annotated[int, meta(_command_id, parameter="commandId", description="The commandId.")]
+Payload = Annotated[dict[str, Any], about("The action's OCPP 1.6 request payload; none is {}.")]
+
+
+class CommandQuery(Sent):
+    state: Annotated[str, choice(STATES, description="Only in this state.")] | None = None
+    action: Annotated[str, text(64, description="Only this action.")] | None = None
+    limit: Limit = 100
+    cursor: IdCursor | None = None
+
+
+class Command(Answer):
+    command_id: int
+    charger_id: ChargerId
+    identity: str
+    action: str
+    payload: Annotated[dict[str, Any], about("As sent; secrets are shown as ***.")]
+    state: Annotated[
+        str,
+        choice(
+            STATES,
+            description='"accepted" means no more than that the charger said so. "timed out" and "charger gone" after it was'
+            " sent: the outcome is unknown.",
+        ),
+    ]
+    response: dict[str, Any] | None
+    error_code: str | None
+    error_description: str | None
+    message_id: str
+    requested_by: Annotated[str, about('A username, or "system".')]
+    created_at: Time
+    sent_at: Time | None
+    answered_at: Time | None
+    session_id: str | None
+    transaction_id: Annotated[int | None, about("The transaction that a remote start caused.")]
+
+    @classmethod
+    def to(cls, identity: str, row: Any) -> Command:
+        """A command to the charger with this identity."""
+        return cls.of(row, command_id=row.id, charger_id=identities.to_json(identity), identity=identity)
+
+
+@blueprint.post("/<command>")
+@endpoint(
+    answers={
+        200: ('The charger answered, whatever it said; CALLERROR is state "error".', RELATED),
+        202: ("It has not answered yet.", RELATED),
+    },
+    errors=("not-found", "conflict", "charger-offline", "charger-busy", "outcome-unknown"),
+    optional_body=True,
+)
+def send_command(charger_id: ChargerName, command: Action, body: Payload) -> Reply[Command]:
+    """Call the charger.
+
+    Validated against the published schema and sent even when it looks pointless. Remote starts and stops to a Pending or
+    Rejected charger, and a triggered BootNotification of an Accepted one, are refused with 409 (OCPP 1.6 section 4.2,
+    errata 3.40).
+    """
+    if violations := schemas.check_request(command, body):
+        wrong = {place or "/": text for place, text in violations}
+        raise InvalidInput(f"The payload is no valid {command}.", wrong)
     wait = central().settings.operator_wait
-    outcome = commands.send(central(), charger_id, action, payload, requested_by=operator(), wait=wait)
+    outcome = commands.send(central(), charger_id, command, body, requested_by=operator(), wait=wait)
     if outcome.error is not None and not isinstance(outcome.error, CallErrored):
         raise outcome.error
     row = commands.find(db.engine, charger_id, outcome.command_id)
     link = command_link(charger_id, outcome.command_id)
-    return reply(shapes.command(row, charger_id), 202 if outcome.waiting else 200, link)
+    return Reply(Command.to(charger_id, row), 202 if outcome.waiting else 200, link)
 
 
 @blueprint.get("")
-def list_commands(charger_id: str) -> Response:
-    with query() as given:
-        state = given.choice("state", STATES, default=None)
-        action = given.text("action", default=None, longest=64)
-        limit = given.whole("limit", default=100, least=1, most=1000)
-        (before,) = read_cursor(given.text("cursor", default=None, longest=1000), int) or (None,)
+@endpoint(answers={200: ("The commands.", NEXT)}, errors=("not-found",))
+def list_commands(charger_id: ChargerName, query: CommandQuery) -> Reply[list[Command]]:
+    """Calls to the charger, newest first."""
     rows, fitting = commands.listed(
-        db.engine, charger_id, state=state, action=action, before=before, limit=limit
+        db.engine, charger_id, state=query.state, action=query.action, before=query.cursor, limit=query.limit
     )
-    return page(rows, fitting, lambda row: shapes.command(row, charger_id), lambda row: (row.id,))
+    return page(rows, fitting, lambda row: Command.to(charger_id, row), lambda row: (row.id,))
 
 
-@blueprint.get("/<command_id>")
-def show_command(charger_id: str, command_id: str) -> Response:
-    with query():
-        pass
-    if not (command_id.isascii() and command_id.isdigit() and len(command_id) < 19):
-        raise NotFound(f"There is no command {command_id[:40]!r}.")
-    return reply(shapes.command(commands.find(db.engine, charger_id, int(command_id)), charger_id))
+@blueprint.get("/<command>")
+@endpoint(answers={200: "The command."}, errors=("not-found",))
+def show_command(charger_id: ChargerName, command: CommandId) -> Command:
+    """One call to the charger."""
+    return Command.to(charger_id, commands.find(db.engine, charger_id, command))

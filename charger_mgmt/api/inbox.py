@@ -1,23 +1,54 @@
 """Chargers' messages that could not be turned into rows: /api/inbox."""
 
-from flask import Blueprint, Response
+from __future__ import annotations
 
+from typing import Annotated, Any, Self
+
+from flask import Blueprint
+
+from ..domain import identities
 from ..extensions import db
 from ..services import chargers
 from ..services.inbox import KINDS
-from . import shapes
-from .parsing import query
-from .replies import page, read_cursor
+from .answers import Answer, ChargerId, Time
+from .endpoint import endpoint
+from .fields import about, choice, text
+from .pages import NEXT, IdCursor, Limit, page
+from .reading import Sent
+from .replies import Reply
 
 blueprint = Blueprint("inbox", __name__, url_prefix="/inbox")
 
 
+class InboxQuery(Sent):
+    charger_id: Annotated[str, text(description="Only this charger.")] | None = None
+    kind: Annotated[str, choice(KINDS, description="Only this kind.")] | None = None
+    limit: Limit = 100
+    cursor: IdCursor | None = None
+
+
+class InboxMessage(Answer):
+    id: int
+    charger_id: ChargerId
+    identity: str
+    kind: Annotated[str, choice(KINDS)]
+    action: str
+    message_id: str | None
+    raw: Annotated[str, about("The message as it came.")]
+    reason: str
+    transaction_id: int | None
+    received_at: Time
+
+    @classmethod
+    def of(cls, row: Any, **given: Any) -> Self:
+        return super().of(row, charger_id=identities.to_json(row.identity), **given)
+
+
 @blueprint.get("")
-def list_inbox() -> Response:
-    with query() as given:
-        identity = given.text("chargerId", default=None)
-        kind = given.choice("kind", KINDS, default=None)
-        limit = given.whole("limit", default=100, least=1, most=1000)
-        (before,) = read_cursor(given.text("cursor", default=None, longest=1000), int) or (None,)
-    rows, fitting = chargers.inbox(db.engine, identity=identity, kind=kind, before=before, limit=limit)
-    return page(rows, fitting, shapes.inbox_message, lambda row: (row.id,))
+@endpoint(answers={200: ("The messages.", NEXT)}, errors=("not-found",))
+def list_inbox(query: InboxQuery) -> Reply[list[InboxMessage]]:
+    """Chargers' messages that could not be turned into rows, newest first."""
+    rows, fitting = chargers.inbox(
+        db.engine, identity=query.charger_id, kind=query.kind, before=query.cursor, limit=query.limit
+    )
+    return page(rows, fitting, InboxMessage.of, lambda row: (row.id,))

@@ -53,5 +53,5 @@ def as_it_came() -> str:
 
 
 def _raw_path(environ: dict[str, Any]) -> str:
-    raw = environ.get("RAW_URI", "")
+    raw: str = environ.get("RAW_URI", "")
     return urlsplit(raw).path if "://" in raw.partition("?")[0] else raw.partition("?")[0].partition("#")[0]

@@ -10,10 +10,11 @@ from __future__ import annotations
 
 import logging
 from http import HTTPStatus
-from typing import Any
+from typing import Annotated, Any
 
 import msgspec
 from flask import Flask, Response, request
+from msgspec import UNSET, Meta, UnsetType
 from sqlalchemy.exc import DBAPIError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from werkzeug.exceptions import HTTPException, MethodNotAllowed
@@ -21,6 +22,7 @@ from werkzeug.exceptions import HTTPException, MethodNotAllowed
 from .. import errors
 from ..services import log_ins, throttle
 from ..store.faults import Fault, classify
+from .fields import about
 from .replies import command_href, command_link
 
 log = logging.getLogger(__name__)
@@ -45,8 +47,58 @@ STATUS: dict[type[Exception], tuple[int, str]] = {
     log_ins.LogInEnded: (401, "not-authenticated"),
     throttle.TooManyAttempts: (429, "too-many-attempts"),
 }
+#: code → HTTP status, of every problem that a view can name.
+CODES = {code: status for status, code in STATUS.values()} | {"unsupported-media-type": 415}
+#: HTTP status → the name of its answer in the document, and what it says.
+DOCUMENTED = {
+    400: ("BadInput", "Something in the request is not acceptable; `errors` names each field."),
+    401: (
+        "NotAuthenticated",
+        "The token is missing, bad, expired, or its account disabled; or the login was refused.",
+    ),
+    404: ("NotFound", "Nothing by that name is known."),
+    409: ("Conflict", "The request contradicts what is; `code` says how."),
+    415: ("NotJson", "The body is not application/json."),
+    429: ("TooMany", "Too many attempts; see Retry-After."),
+    502: ("ChargerError", "The charger answered with a CALLERROR."),
+    503: ("DatabaseAway", "The database does not answer; see Retry-After."),
+    504: (
+        "OutcomeUnknown",
+        "The charger did not answer in time, or its socket died meanwhile: it may or may not have acted. `command` and"
+        " the Link header name the command, whose record will tell if an answer still comes.",
+    ),
+}
 #: Seconds after which a client may ask again when the database is away.
 RETRY_AFTER = 5
+
+
+class BadField(msgspec.Struct):
+    field: str
+    message: str
+
+
+class NamedCommand(msgspec.Struct, rename="camel"):
+    command_id: int
+    href: str
+
+
+class Problem(msgspec.Struct, rename="camel"):
+    type: Annotated[str, Meta(extra_json_schema={"format": "uri-reference"})]
+    title: str
+    status: int
+    code: Annotated[
+        str,
+        about(
+            "A stable word for programs.",
+            examples=sorted({code for _, code in STATUS.values()}),
+        ),
+    ]
+    detail: Annotated[str, about("A sentence for people.")]
+    errors: Annotated[list[BadField] | UnsetType, about("With invalid-input: each bad field.")] = UNSET
+    command: Annotated[NamedCommand | UnsetType, about("The call to the charger that this is about.")] = UNSET
+    id_tag_status: Annotated[
+        str | UnsetType, about("With tag-refused: what a charger would be told of the idTag.")
+    ] = UNSET
 
 
 def register(app: Flask) -> None:
@@ -58,16 +110,10 @@ def register(app: Flask) -> None:
 
 
 def problem(
-    status: int,
-    code: str,
-    detail: str,
-    *,
-    headers: dict[str, str] | None = None,
-    **members: Any,
+    status: int, code: str, detail: str, *, headers: dict[str, str] | None = None, **members: Any
 ) -> Response:
-    """One problem document; `members` are added as they are."""
-    document = {"type": "about:blank", "title": HTTPStatus(status).phrase, "status": status, "code": code}
-    document |= {"detail": detail, **members}
+    """One problem document; `members` are fields of Problem."""
+    document = Problem("about:blank", HTTPStatus(status).phrase, status, code, detail, **members)
     return Response(
         msgspec.json.encode(document), status, headers=headers, content_type="application/problem+json"
     )
@@ -78,11 +124,11 @@ def _domain_error(error: Exception) -> Response:
     members: dict[str, Any] = {}
     headers: dict[str, str] = {}
     if isinstance(error, errors.InvalidInput):
-        members["errors"] = [{"field": field, "message": text} for field, text in error.errors.items()]
+        members["errors"] = [BadField(field, message) for field, message in error.errors.items()]
     if isinstance(error, errors.TagRefused):
-        members["idTagStatus"] = error.status
+        members["id_tag_status"] = error.status
     if isinstance(error, errors.ChargerManagementError) and error.command is not None:
-        members["command"] = {"commandId": error.command[1], "href": command_href(*error.command)}
+        members["command"] = NamedCommand(error.command[1], command_href(*error.command))
         headers |= command_link(*error.command)
     if isinstance(error, throttle.TooManyAttempts):
         headers["Retry-After"] = str(error.retry_after)

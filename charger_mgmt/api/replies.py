@@ -1,27 +1,39 @@
-"""Shaping answers: JSON, timestamps, links, and pages with a cursor."""
+"""Shaping answers: JSON, timestamps, exact numbers, links."""
 
 from __future__ import annotations
 
-import re
-from collections.abc import Callable, Sequence
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any
-from urllib.parse import quote, urlencode
+from typing import Any, Generic, TypeVar
+from urllib.parse import quote
 
 import msgspec
-from flask import Response, request
+from flask import Response
 
-from ..errors import InvalidInput
 from ..store.bulk import storable
-from .paths import as_it_came
 
-#: A part of a cursor.
-_WHOLE = re.compile(r"0|[1-9][0-9]{0,17}", re.ASCII)
-#: What stands in a path that came over the wire: escapes stay as they are.
-_IN_PATH = "/%!$&'()*+,;=:@~"
+T = TypeVar("T")
+
+#: The header of an answer that is about a call to a charger.
+RELATED = {"Link": 'rel="related": the command\'s record.'}
+#: The header of an answer about something new.
+LOCATION = {"Location": "The address of what has been created."}
 
 
-def reply(value: Any, status: int = 200, headers: dict[str, str] | None = None) -> Response:
+@dataclass(frozen=True, slots=True)
+class Reply(Generic[T]):
+    """A view's answer, where there is more to it than its value; without a status it has the first that is declared."""
+
+    value: T
+    status: int | None = None
+    headers: Mapping[str, str] = field(default_factory=dict)
+
+
+def respond(value: Any, status: int, headers: Mapping[str, str]) -> Response:
+    """The answer with this value as JSON; None is one without a body."""
+    if value is None:
+        return Response(status=status, headers=headers)
     try:
         data = msgspec.json.encode(value)
     except UnicodeEncodeError:  # a charger's text with half a character in it
@@ -34,28 +46,6 @@ def time_text(moment: datetime | None) -> str | None:
     return None if moment is None else moment.replace(tzinfo=None).isoformat(timespec="milliseconds") + "Z"
 
 
-def page(
-    rows: Sequence[Any],
-    limit: int,
-    shape: Callable[[Any], dict[str, Any]],
-    key: Callable[[Any], Sequence[Any]],
-) -> Response:
-    """A plain list of at most `limit` rows; a row more means a Link header to the next page.
-
-    `key` gives the parts of a row's cursor.
-    """
-    if len(rows) <= limit:
-        return reply([shape(row) for row in rows])
-    shown = rows[:limit]
-    return reply([shape(row) for row in shown], headers=next_link(key(shown[-1])))
-
-
-def next_link(key: Sequence[Any]) -> dict[str, str]:
-    """The Link header to this query's next page."""
-    arguments = request.args.to_dict() | {"cursor": _cursor_text(key)}
-    return {"Link": f'<{quote(as_it_came(), safe=_IN_PATH)}?{urlencode(arguments)}>; rel="next"'}
-
-
 def command_href(identity: str, command_id: int) -> str:
     return f"/api/chargers/{quote(identity, safe='')}/commands/{command_id}"
 
@@ -65,27 +55,6 @@ def command_link(identity: str, command_id: int) -> dict[str, str]:
     return {"Link": f'<{command_href(identity, command_id)}>; rel="related"'}
 
 
-def read_cursor(text: str | None, *kinds: type) -> tuple[Any, ...] | None:
-    """The key inside a cursor: a text, or whole numbers with points between. Raises InvalidInput naming the field."""
-    if text is None:
-        return None
-    if kinds == (str,):
-        return (text,)
-    parts = text.split(".")
-    if len(parts) != len(kinds) or not all(_WHOLE.fullmatch(part) for part in parts):
-        raise _bad_cursor()
-    return tuple(int(part) for part in parts)
-
-
-def _bad_cursor() -> InvalidInput:
-    message = "is not one of ours; take it from a Link header"
-    return InvalidInput(f"cursor: {message}", {"cursor": message})
-
-
-def _cursor_text(key: Sequence[Any]) -> str:
-    return ".".join(str(part) for part in key)
-
-
 def _encodable(value: Any) -> Any:
     if isinstance(value, str):
         return storable(value)
@@ -93,4 +62,6 @@ def _encodable(value: Any) -> Any:
         return [_encodable(item) for item in value]
     if isinstance(value, dict):
         return {storable(key): _encodable(item) for key, item in value.items()}
+    if isinstance(value, msgspec.Struct):
+        return type(value)(*map(_encodable, msgspec.structs.astuple(value)))
     return value

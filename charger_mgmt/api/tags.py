@@ -2,75 +2,124 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Annotated, Any, Self
 from urllib.parse import quote
 
-from flask import Blueprint, Response
+from flask import Blueprint, request
+from msgspec import UNSET, Meta, UnsetType, structs
 
 from ..extensions import db
 from ..services import authorize, tags
-from . import shapes
+from .answers import Answer, Time
 from .central import central
-from .parsing import Fields, body, query
-from .replies import page, read_cursor, reply
+from .endpoint import endpoint
+from .fields import LARGEST, IdTag, Moment, about, choice, meta
+from .pages import NEXT, Limit, NameCursor, page
+from .reading import Sent
+from .replies import LOCATION, Reply
 
 blueprint = Blueprint("tags", __name__, url_prefix="/tags")
 
+TagStatus = Annotated[str, choice(tags.STATUSES)]
+#: The segment of a path that names a tag.
+TagName = Annotated[str, about("In whatever case.", extra_json_schema={"x-parameter": "idTag"})]
+
+
+class TagQuery(Sent):
+    status: Annotated[str, choice(tags.STATUSES, description="Only these.")] | None = None
+    limit: Limit = 100
+    cursor: NameCursor | None = None
+
+
+class _TagFields(Sent):
+    status: TagStatus | UnsetType = UNSET
+    expiry_date: Moment | UnsetType | None = UNSET
+    parent_id_tag: IdTag | UnsetType | None = UNSET
+    max_active_transactions: (
+        Annotated[
+            int,
+            Meta(
+                ge=1,
+                le=LARGEST,
+                description="How many transactions it may have open at once; null: no limit.",
+            ),
+        ]
+        | UnsetType
+        | None
+    ) = UNSET
+
+    def columns(self) -> dict[str, Any]:
+        """What was sent, by its column."""
+        values = structs.asdict(self)
+        del values["id_tag"]
+        return {name: value for name, value in values.items() if value is not UNSET}
+
+
+class NewTag(_TagFields, kw_only=True):
+    id_tag: IdTag
+
+
+def _same_name(value: Any) -> str:
+    if value != (request.view_args or {}).get("id_tag"):
+        raise ValueError("cannot be changed")
+    return str(value)
+
+
+class TagChanges(_TagFields):
+    id_tag: Annotated[
+        str | UnsetType, meta(_same_name, description="As in the path: it cannot be changed.")
+    ] = UNSET
+
+
+class Tag(Answer):
+    id_tag: Annotated[str, Meta(min_length=1, max_length=255)]
+    status: TagStatus
+    expiry_date: Time | None
+    parent_id_tag: str | None
+    max_active_transactions: int | None
+    entered: Annotated[
+        bool,
+        about(
+            "False: nobody entered it, sessions name it; its status is what it is answered. A PATCH enters it."
+        ),
+    ]
+    created_at: Time
+
+    @classmethod
+    def of(cls, row: Any, **given: Any) -> Self:
+        return super().of(row, entered=not isinstance(row, tags.SeenTag), **given)
+
 
 @blueprint.get("")
-def list_tags() -> Response:
-    with query() as given:
-        status = given.choice("status", tags.STATUSES, default=None)
-        limit = given.whole("limit", default=100, least=1, most=1000)
-        (after,) = read_cursor(given.text("cursor", default=None, longest=1000), str) or (None,)
-    rows = tags.listed(db.engine, status=status, after=after, limit=limit + 1)
-    return page(rows, limit, shapes.tag, lambda row: (row.id_tag_key,))
+@endpoint(answers={200: ("The tags.", NEXT)})
+def list_tags(query: TagQuery) -> Reply[list[Tag]]:
+    """idTags, by their lower-case text; one-use tags are not shown."""
+    rows = tags.listed(db.engine, status=query.status, after=query.cursor, limit=query.limit + 1)
+    return page(rows, query.limit, Tag.of, lambda row: (row.id_tag_key,))
 
 
 @blueprint.post("")
-def create_tag() -> Response:
-    with body() as given:
-        id_tag = given.text("idTag", longest=20)
-        values = {"status": "Accepted"} | _values(given)
-    row = tags.create(db.engine, tags.check_id_tag("idTag", id_tag), _checked(values))
-    return reply(shapes.tag(row), 201, {"Location": f"/api/tags/{quote(row.id_tag, safe='')}"})
+@endpoint(answers={201: ("Created.", LOCATION)}, errors=("conflict",))
+def create_tag(body: NewTag) -> Reply[Tag]:
+    """Enter an idTag."""
+    row = tags.create(db.engine, body.id_tag, {"status": "Accepted"} | body.columns())
+    return Reply(Tag.of(row), headers={"Location": f"/api/tags/{quote(row.id_tag, safe='')}"})
 
 
 @blueprint.get("/<id_tag>")
-def show_tag(id_tag: str) -> Response:
-    with query():
-        pass
-    return reply(shapes.tag(tags.find(db.engine, id_tag, _unknown())))
+@endpoint(answers={200: "The tag."}, errors=("not-found",))
+def show_tag(id_tag: TagName) -> Tag:
+    """One idTag."""
+    return Tag.of(tags.find(db.engine, id_tag, _unknown()))
 
 
 @blueprint.patch("/<id_tag>")
-def change_tag(id_tag: str) -> Response:
-    with body() as given:
-        values = _values(given)
-        if given.has("idTag") and given.values["idTag"] != id_tag:
-            given.wrong("idTag", "cannot be changed")
-    return reply(shapes.tag(tags.change(db.engine, id_tag, _checked(values), _unknown())))
+@endpoint(answers={200: "The tag as it is now."}, errors=("not-found", "conflict"))
+def change_tag(id_tag: TagName, body: TagChanges) -> Tag:
+    """Change an idTag."""
+    return Tag.of(tags.change(db.engine, id_tag, body.columns(), _unknown()))
 
 
 def _unknown() -> str:
     """The status of a tag that nobody entered."""
     return authorize.unknown_tag_status(central().settings)
-
-
-def _values(given: Fields) -> dict[str, Any]:
-    values: dict[str, Any] = {}
-    if given.has("status"):
-        values["status"] = given.choice("status", tags.STATUSES)
-    if given.has("expiryDate"):
-        values["expiry_date"] = given.moment("expiryDate", null=True)
-    if given.has("parentIdTag"):
-        values["parent_id_tag"] = given.text("parentIdTag", longest=20, null=True)
-    if given.has("maxActiveTransactions"):
-        values["max_active_transactions"] = given.whole("maxActiveTransactions", least=1, null=True)
-    return values
-
-
-def _checked(values: dict[str, Any]) -> dict[str, Any]:
-    if (parent := values.get("parent_id_tag")) is not None:
-        tags.check_id_tag("parentIdTag", parent)
-    return values

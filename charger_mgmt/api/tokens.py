@@ -13,10 +13,9 @@ from flask_jwt_extended import JWTManager, create_access_token, create_refresh_t
 from ..extensions import db
 from ..services import log_ins
 from ..services.log_ins import LogIn
+from .endpoint import Endpoint
 from .problems import problem
 
-#: The endpoints under /api that need no access token; refresh asks for the refresh token itself.
-OPEN_ENDPOINTS = frozenset({"api.auth.login", "api.auth.refresh"})
 _LOG_IN = "log"
 
 
@@ -40,19 +39,21 @@ def register(jwt: JWTManager) -> None:
 
 
 def require_token() -> None:
-    """Before every request under /api: no access token of a living log-in, no entry."""
-    if request.endpoint not in OPEN_ENDPOINTS:
-        verify_jwt_in_request()
+    """Before every request under /api: no token of a living log-in, no entry. A view that declares nothing is not open."""
+    view = current_app.view_functions[request.endpoint or ""]
+    access = view.access if isinstance(view, Endpoint) else "token"
+    if access != "open":
+        verify_jwt_in_request(refresh=access == "refresh token")
 
 
 def pair(log_in: LogIn) -> dict[str, Any]:
-    """`expiresIn` is in seconds and speaks of the access token."""
+    """The fields of an answer with tokens; `expires_in` is in seconds and speaks of the access token."""
     lifetime = current_app.config["JWT_ACCESS_TOKEN_EXPIRES"]
     return {
-        "accessToken": create_access_token(log_in),
-        "tokenType": "Bearer",
-        "expiresIn": int(lifetime.total_seconds()),
-        "refreshToken": create_refresh_token(log_in, additional_claims={"jti": log_in.refresh_key}),
+        "access_token": create_access_token(log_in),
+        "token_type": "Bearer",
+        "expires_in": int(lifetime.total_seconds()),
+        "refresh_token": create_refresh_token(log_in, additional_claims={"jti": log_in.refresh_key}),
     }
 
 

@@ -105,15 +105,22 @@ class Api:
 
     def _description(self, method: str, response: TestResponse) -> dict[str, Any] | None:
         """What the document says of this answer; None when the path is none of ours."""
+        operation = self._operation(method, response)
+        if operation is None:
+            return None
+        assert str(response.status_code) in operation["responses"], (response.status_code, response.text)
+        if response.status_code >= 400:
+            assert response.json["code"] in operation["x-problems"], response.text
+        return operation["responses"][str(response.status_code)]
+
+    def _operation(self, method: str, response: TestResponse) -> dict[str, Any] | None:
         # Which route it is does not hang on the characters of a name.
         path = response.request.environ["RAW_URI"].partition("?")[0].replace("%2F", "_")
         with self.app.test_request_context(path, method=method):
             rule = request.url_rule
         if rule is None:
             return None
-        operation = OPERATIONS[path_shape(rule.rule), method]
-        assert str(response.status_code) in operation["responses"], (response.status_code, response.text)
-        return operation["responses"][str(response.status_code)]
+        return OPERATIONS[path_shape(rule.rule), method]
 
 
 @pytest.fixture

@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+import pytest
 from flask import Flask
+
+import config
+from charger_mgmt.api.endpoint import endpoint
+from charger_mgmt.api.reading import Sent
 
 from .conftest import DOCUMENT, OPERATIONS, Api, path_shape
 
@@ -17,8 +22,11 @@ def test_routes_and_document_agree(app: Flask) -> None:
     assert set(OPERATIONS) == routes
 
 
-def test_the_document_is_served(api: Api) -> None:
-    assert api.get("/api/openapi.json").json == DOCUMENT
+def test_the_file_is_what_the_views_declare(app: Flask, api: Api) -> None:
+    """After a change: flask openapi > docs/openapi.json"""
+    written = (config.ROOT / "docs" / "openapi.json").read_text()
+    assert api.get("/api/openapi.json").text == written
+    assert app.test_cli_runner().invoke(args=["openapi"]).output == written
 
 
 def test_only_the_open_routes_are_described_without_a_token() -> None:
@@ -55,3 +63,30 @@ def test_every_parameter_of_a_path_is_described() -> None:
                 if parameter["in"] == "path"
             }  # fmt: skip
             assert described == named, path
+
+
+def test_a_view_cannot_name_a_problem_that_there_is_not() -> None:
+    def view() -> None:
+        """Do nothing."""
+
+    with pytest.raises(TypeError, match="no-such-problem"):
+        endpoint(answers={204: "Nothing."}, errors=("no-such-problem",))(view)
+
+
+class Unlimited(Sent):
+    limit: int
+
+
+def test_a_field_says_how_it_is_read() -> None:
+    def view(query: Unlimited) -> None:
+        """Do nothing."""
+
+    with pytest.raises(TypeError, match="nothing says how"):
+        endpoint(answers={204: "Nothing."})(view)
+
+
+def test_a_view_that_declares_nothing_asks_for_a_token(
+    app: Flask, api: Api, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(app.view_functions, "api.tags.list_tags", lambda: "secret")
+    assert api.get("/api/tags", token=False).status_code == 401
