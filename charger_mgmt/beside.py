@@ -116,4 +116,5 @@ def beside(size: int, function: Callable[P, T], *args: P.args, **kwargs: P.kwarg
     if _pool is None or _pool.hub is not gevent.get_hub():
         sys.setswitchinterval(_SWITCH)
         _pool = ThreadPool(1)
-    return _pool.apply(function, args, kwargs)
+    done: T = _pool.apply(function, args, kwargs)
+    return done

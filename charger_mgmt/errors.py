@@ -22,6 +22,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 
 class ChargerManagementError(Exception):
     """Base of everything that this system raises on purpose.
@@ -85,7 +87,7 @@ class CallFailed(ChargerManagementError):
 class CallErrored(CallFailed):
     """The charger answered with a CALLERROR (`code`, `description`, `details`)."""
 
-    def __init__(self, code: str, description: str = "", details: dict | None = None) -> None:
+    def __init__(self, code: str, description: str = "", details: dict[str, Any] | None = None) -> None:
         super().__init__(f"{code}: {description}" if description else code)
         self.code = code
         self.description = description

@@ -86,4 +86,5 @@ class Process:
 
 def process_of(app: Flask) -> Process:
     """The process that an application is served by."""
-    return app.extensions["charger_mgmt"]
+    process: Process = app.extensions["charger_mgmt"]
+    return process

@@ -96,7 +96,7 @@ def is_from_here(environ: Mapping[str, Any], allowed: Collection[str]) -> bool:
     if "HTTP_SEC_FETCH_MODE" in environ or environ.get("HTTP_USER_AGENT", "").startswith("Mozilla/"):
         return False
     try:
-        return urlsplit(origin).netloc.lower() == environ.get("HTTP_HOST", "").lower() != ""
+        return bool(urlsplit(origin).netloc.lower() == environ.get("HTTP_HOST", "").lower() != "")
     except ValueError:
         return False
 
@@ -110,10 +110,10 @@ def has_body(environ: Mapping[str, Any]) -> bool:
 def _raw_path(environ: Mapping[str, Any]) -> bytes:
     raw = environ.get("RAW_URI")
     if raw is None:  # another server than gunicorn: it is decoded once already, so guard what is left
-        return environ.get("PATH_INFO", "").encode("latin-1").replace(b"%", b"%25")
+        return str(environ.get("PATH_INFO", "")).encode("latin-1").replace(b"%", b"%25")
     if not raw.startswith("/"):  # absolute form: http://host/path
         raw = "/" + raw.partition("://")[2].partition("/")[2]
-    return raw.partition("?")[0].encode("latin-1")
+    return str(raw).partition("?")[0].encode("latin-1")
 
 
 def _tokens(header: str) -> list[str]:

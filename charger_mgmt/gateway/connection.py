@@ -79,7 +79,8 @@ class Connections:
         message = ChargerMessage(CONNECT, 0, identity, comes, clock.now(), dialect=dialect)
         try:
             with self._pacing.entering():
-                return self._central.committer.submit(message).outcome
+                opened: Opened = self._central.committer.submit(message).outcome
+                return opened
         except ProcessingFailed as error:
             raise DatabaseAway(str(error)) from None
 

@@ -197,9 +197,10 @@ class FlatSession:
             if message.said.row.never_refused:
                 self._keep_refused(message, text, str(refused))
             return dispatch.Answer(error=Violation(errors.SECURITY_ERROR, str(refused)))
-        answered: AsyncResult = AsyncResult()
+        answered = AsyncResult()
         dispatch.handle(self._central, speaker, message.said, answered.set)
-        return answered.get()
+        answer: dispatch.Answer = answered.get()
+        return answer
 
     def _count(self, speaker: Speaker, text: str) -> None:
         """An unapproved charger may store so much and no more. Raises _Refused."""

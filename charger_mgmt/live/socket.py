@@ -314,7 +314,7 @@ class ChargerSocket:
         if 0 < sent < len(data):  # a torn frame cannot be mended
             self._end("the connection is stuck")
             return False
-        return sent > 0
+        return bool(sent > 0)
 
     def _drain(self) -> None:
         """Read and forget until the peer ends or LINGER is over: a reset would overtake our close frame."""

@@ -21,7 +21,7 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from dataclasses import dataclass, field
-from typing import Final, TypeAlias
+from typing import Any, Final, TypeAlias
 
 from . import errors
 from .frames import Call, CallError, CallResult, Frame, Ignored, Malformed, MessageId, decode, encode
@@ -44,7 +44,7 @@ class CallReceived:
 
     id: MessageId
     action: str
-    payload: dict
+    payload: dict[str, Any]
     text: str
     oddities: tuple[str, ...] = ()
 
@@ -63,7 +63,7 @@ class ResultReceived:
     """The charger answered a call of ours; `late`: after its deadline."""
 
     message_id: str
-    payload: dict
+    payload: dict[str, Any]
     late: bool = False
 
 
@@ -74,7 +74,7 @@ class ErrorReceived:
     message_id: str
     code: str
     description: str = ""
-    details: dict = field(default_factory=dict)
+    details: dict[str, Any] = field(default_factory=dict[str, Any])
     late: bool = False
 
 
@@ -141,7 +141,7 @@ class Conversation:
                 return Nothing(frame.reason)
         raise AssertionError(frame)
 
-    def call(self, action: str, payload: dict, message_id: str, now: float, timeout: float) -> str:
+    def call(self, action: str, payload: dict[str, Any], message_id: str, now: float, timeout: float) -> str:
         """Open a call and return the text to send; `timeout` in seconds.
 
         Raises RuntimeError while another call is open (section 4.1.1).
@@ -152,12 +152,14 @@ class Conversation:
         self._open, self._action, self.deadline = message_id, action, now + timeout
         return text
 
-    def result(self, call: CallReceived, payload: dict) -> str:
+    def result(self, call: CallReceived, payload: dict[str, Any]) -> str:
         """The text of the answer to a charger's call."""
         self._in_hand.pop(call.id, None)
         return encode(CallResult(call.id, payload))
 
-    def error(self, call: CallReceived, code: str, description: str = "", details: dict | None = None) -> str:
+    def error(
+        self, call: CallReceived, code: str, description: str = "", details: dict[str, Any] | None = None
+    ) -> str:
         """The text that refuses a charger's call; `description` is cut to 255 characters (section 4.2.3)."""
         self._in_hand.pop(call.id, None)
         return encode(CallError(call.id, code, description[:255], details or {}))

@@ -49,7 +49,7 @@ class CallError:
     id: MessageId
     code: str
     description: str = ""
-    details: dict = field(default_factory=dict)
+    details: dict[str, Any] = field(default_factory=dict[str, Any])
 
 
 @dataclass(frozen=True, slots=True)
@@ -217,7 +217,7 @@ def _frame(frame: Any) -> Frame:
     )
 
 
-def _call(message_id: MessageId, frame: list) -> Call | Malformed:
+def _call(message_id: MessageId, frame: list[Any]) -> Call | Malformed:
     action = frame[2] if len(frame) > 2 and isinstance(frame[2], str) else None
     if len(frame) < 4:
         reason = "a CALL has four elements: message type, id, action, payload"

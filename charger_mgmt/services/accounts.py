@@ -96,7 +96,7 @@ def matches(hashed: str | None, password: str) -> bool:
 
     Raises TooManyAttempts when too many are waiting for that.
     """
-    return _in_thread(_matches, _NOBODY if hashed is None else hashed, password)
+    return bool(_in_thread(_matches, _NOBODY if hashed is None else hashed, password))
 
 
 def _check_name(username: str) -> None:

@@ -73,7 +73,7 @@ def connect(
         )
         rows |= _lock(conn, missing)
     generations = {identity: row.generation for identity, row in rows.items()}
-    latest: dict[str, dict] = {}
+    latest: dict[str, dict[str, Any]] = {}
     replies = []
     for message in messages:
         row = rows[message.identity]
@@ -195,7 +195,7 @@ def _have_gone(conn: Connection, gone: Sequence[_Gone]) -> None:
     bulk.update(conn, Charger.__table__, list(changed.values()))
 
 
-def _lock(conn: Connection, identities: list[str]) -> dict:
+def _lock(conn: Connection, identities: list[str]) -> dict[str, Any]:
     rows = conn.execute(
         select(
             _C.id,

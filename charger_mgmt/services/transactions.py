@@ -38,7 +38,7 @@ def start_by_operator(
     """
     known = transactions.by_sessions(conn, [(charger.id, session_id)])
     if known:
-        return known[charger.id, session_id][-1].id
+        return int(known[charger.id, session_id][-1].id)
     if charger.status in (status_rules.UNAVAILABLE, status_rules.FAULTED):
         raise ChargerBusy(f"the charger is {charger.status}")
     connector = connector_id or 1

@@ -38,7 +38,7 @@ def add(conn: Connection, **values: Any) -> int:
     """A new row, queued; its id."""
     key = conn.execute(insert(Command.__table__).values(state=QUEUED, **values)).inserted_primary_key
     assert key is not None
-    return key[0]
+    return int(key[0])
 
 
 def move(conn: Connection, command_id: int, state: str, **values: Any) -> bool:

@@ -15,7 +15,8 @@ def database_now(conn: Connection) -> datetime:
     if conn.dialect.name == "sqlite":
         now = select(type_coerce(func.strftime("%Y-%m-%d %H:%M:%f000", "now"), DateTime))
         return conn.execute(now).scalar_one().replace(tzinfo=UTC)
-    return conn.execute(text("SELECT UTC_TIMESTAMP(3)")).scalar_one().replace(tzinfo=UTC)
+    told: datetime = conn.execute(text("SELECT UTC_TIMESTAMP(3)")).scalar_one()
+    return told.replace(tzinfo=UTC)
 
 
 def test_write(conn: Connection) -> None:

@@ -137,7 +137,7 @@ def _stop_answer(body: Body, outcome: outcomes.Outcome) -> dict[str, Any]:
     return {"transactionId": body.echo, "status": "Accepted"}
 
 
-def _identity(body: dict) -> str:
+def _identity(body: dict[str, Any]) -> str:
     value = body.get("chargerId")
     if value is None:
         raise _Refused(errors.OCCURENCE_CONSTRAINT_VIOLATION, "chargerId is required", "chargerId")
@@ -152,7 +152,7 @@ def _identity(body: dict) -> str:
         raise _Refused(code, f"chargerId {wrong}", "chargerId") from None
 
 
-def _transaction_id(body: dict) -> tuple[str, str | int]:
+def _transaction_id(body: dict[str, Any]) -> tuple[str, str | int]:
     """The charger's own name of a session: as a text, and as it came."""
     value = body.get("transactionId")
     if value is None:

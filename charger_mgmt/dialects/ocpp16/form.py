@@ -365,7 +365,7 @@ def _is_short(value: Any, most: int = 5000) -> bool:
 _HARMLESS: Final = {"maxLength": odd.OVERLONG_TEXT, "additionalProperties": odd.EXTRA_FIELD}
 
 
-def _mend(payload: dict, fault: Fault, notes: set[str]) -> None:
+def _mend(payload: dict[str, Any], fault: Fault, notes: set[str]) -> None:
     """Put one fault of a charger's answer right in place, if it can be."""
     if fault.keyword in _HARMLESS:
         notes.add(_HARMLESS[fault.keyword])

@@ -77,7 +77,8 @@ def names() -> frozenset[str]:
 @cache
 def document(name: str) -> dict[str, Any]:
     """The schema called `name` (`Heartbeat`, `HeartbeatResponse`). Treat it as read-only."""
-    return json.loads((_folder() / f"{name}.json").read_text("utf-8-sig"))
+    schema: dict[str, Any] = json.loads((_folder() / f"{name}.json").read_text("utf-8-sig"))
+    return schema
 
 
 def compiled(schema: dict[str, Any], *, formats: bool) -> Any:
@@ -88,7 +89,7 @@ def compiled(schema: dict[str, Any], *, formats: bool) -> Any:
 def is_valid(validator: Any, payload: Any) -> bool:
     """Like the validator's own, but False instead of an exception for what it cannot take in."""
     try:
-        return validator.is_valid(payload)
+        return bool(validator.is_valid(payload))
     except (ValueError, RecursionError, OverflowError):
         return False
 

@@ -53,7 +53,7 @@ _WORDS: Final[dict[str, tuple[dict[str, str], str, int]]] = {
 }
 
 
-def start_transaction(payload: dict, notes: set[str]) -> dict[str, Any]:
+def start_transaction(payload: dict[str, Any], notes: set[str]) -> dict[str, Any]:
     """connectorId int, idTag str (whole), meterStart int | Decimal (Wh), reservationId int, timestamp str."""
     reading = Reading(payload, notes, ("connectorId", "idTag", "meterStart", "reservationId", "timestamp"))
     reading.take("connectorId", connector, required=True)
@@ -64,7 +64,7 @@ def start_transaction(payload: dict, notes: set[str]) -> dict[str, Any]:
     return reading.result
 
 
-def stop_transaction(payload: dict, notes: set[str]) -> dict[str, Any]:
+def stop_transaction(payload: dict[str, Any], notes: set[str]) -> dict[str, Any]:
     """transactionId int, meterStop int | Decimal (Wh), timestamp str, idTag str, reason str, transactionData."""
     reading = Reading(
         payload, notes, ("transactionId", "meterStop", "timestamp", "idTag", "reason", "transactionData")
@@ -78,7 +78,7 @@ def stop_transaction(payload: dict, notes: set[str]) -> dict[str, Any]:
     return reading.result
 
 
-def meter_values(payload: dict, notes: set[str]) -> dict[str, Any]:
+def meter_values(payload: dict[str, Any], notes: set[str]) -> dict[str, Any]:
     """connectorId int, transactionId int, meterValue [{timestamp, sampledValue: [{value, …}]}]."""
     reading = Reading(payload, notes, ("connectorId", "transactionId", "meterValue"))
     reading.take("connectorId", connector, required=True)
@@ -93,7 +93,9 @@ Reader = Callable[[Any, set[str]], Any]
 class Reading:
     """Takes known fields out of a payload, one at a time, and notes what is odd."""
 
-    def __init__(self, payload: dict, notes: set[str], known: tuple[str, ...] | None = None) -> None:
+    def __init__(
+        self, payload: dict[str, Any], notes: set[str], known: tuple[str, ...] | None = None
+    ) -> None:
         """`known`: the fields that the message has; None lets others pass without a word."""
         self.payload = payload
         self.notes = notes
