@@ -14,6 +14,9 @@
     │   ├── CallTimedOut            no answer in time: the outcome is unknown, not failed
     │   └── ChargerGone             the socket died before the answer: unknown if it had been sent
     ├── DatabaseAway                the database did not take the write; nothing was acknowledged
+    ├── LoginRefused                unknown username or wrong password
+    ├── LogInEnded                  its tokens are worth nothing any more
+    ├── TooManyAttempts             of log-ins; says when the next one is looked at
     ├── ConfigurationError          the system refuses to start; says what to set
     └── AnotherProcess              one that lives serves on this database
 
@@ -119,3 +122,19 @@ class ConfigurationError(ChargerManagementError):
 
 class AnotherProcess(ChargerManagementError):
     """Another process serves on this database; the message says how to go on."""
+
+
+class LoginRefused(ChargerManagementError):
+    """Unknown username or wrong password."""
+
+
+class LogInEnded(ChargerManagementError):
+    """The log-in has ended; log in again."""
+
+
+class TooManyAttempts(ChargerManagementError):
+    """Too many attempts; `retry_after` is in seconds."""
+
+    def __init__(self, message: str, retry_after: int) -> None:
+        super().__init__(message)
+        self.retry_after = retry_after

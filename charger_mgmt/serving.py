@@ -66,6 +66,11 @@ class Process:
         self.throttle = LoginThrottle()
         self.devices = Devices(settings.jwt_secret_key)
 
+    @property
+    def waiting(self) -> Waiting:
+        """Connections between two requests, and in the middle of one."""
+        return self.gateway.waiting
+
     def start(self) -> None:
         """Begin to serve: put right what a killed process left behind, start the greenlets.
 

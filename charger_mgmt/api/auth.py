@@ -2,21 +2,31 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Protocol
 
-from flask import Blueprint, request
+from flask import Blueprint, current_app, request
 from flask_jwt_extended import current_user, get_jwt
 from msgspec import UNSET, Meta, UnsetType
 
 from .. import proxies
 from ..extensions import db
 from ..services import accounts, log_ins
+from ..services.throttle import LoginThrottle
 from . import tokens
 from .answers import Answer
-from .central import process
 from .endpoint import DATABASE, endpoint
 from .fields import about, text
 from .reading import Sent
+
+
+class Door(Protocol):
+    """What logging in needs of the process."""
+
+    @property
+    def throttle(self) -> LoginThrottle: ...
+    @property
+    def devices(self) -> log_ins.Devices: ...
+
 
 blueprint = Blueprint("auth", __name__, url_prefix="/auth")
 
@@ -60,10 +70,11 @@ class LoggedIn(Tokens):
 )
 def login(body: Login) -> LoggedIn:
     """Log in."""
-    devices = process().devices
+    door: Door = current_app.extensions["charger_mgmt"]
+    devices = door.devices
     log_in = log_ins.begin(
         db.engine,
-        process().throttle,
+        door.throttle,
         devices,
         username=body.username,
         password=body.password,

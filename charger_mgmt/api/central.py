@@ -1,18 +1,38 @@
-"""The parts of this process, for views that reach chargers."""
+"""The process that serves a request, as far as views know it."""
+
+from __future__ import annotations
+
+from contextlib import AbstractContextManager
+from typing import Protocol
 
 from flask import current_app
 from flask_jwt_extended import current_user
 
-from ..central_system import CentralSystem
-from ..serving import Process, process_of
+from ..central import Central
 
 
-def process() -> Process:
-    return process_of(current_app)
+class Waiting(Protocol):
+    """Connections that wait for what their client has to say."""
+
+    def for_body(self, ending: type[BaseException]) -> AbstractContextManager[None]: ...
 
 
-def central() -> CentralSystem:
-    return process().central
+class Serving(Protocol):
+    """What views need of the process."""
+
+    @property
+    def central(self) -> Central: ...
+    @property
+    def waiting(self) -> Waiting: ...
+
+
+def serving() -> Serving:
+    process: Serving = current_app.extensions["charger_mgmt"]
+    return process
+
+
+def central() -> Central:
+    return serving().central
 
 
 def operator() -> str:

@@ -20,8 +20,7 @@ from typing import Annotated, Any, TypeAlias
 
 from msgspec import Meta
 
-from ..errors import InvalidInput
-from ..services.tags import check_id_tag
+from ..domain.authorisation import tag_problem
 
 Reader: TypeAlias = Callable[[Any], Any]
 
@@ -136,10 +135,8 @@ def spelled_flag(value: str) -> bool | str:
 
 
 def _read_id_tag(text: str) -> str:
-    try:
-        check_id_tag("idTag", text)
-    except InvalidInput as error:
-        raise ValueError(error.errors["idTag"]) from None
+    if (problem := tag_problem(text)) is not None:
+        raise ValueError(problem)
     return text
 
 

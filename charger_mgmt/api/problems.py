@@ -20,7 +20,6 @@ from sqlalchemy.exc import TimeoutError as PoolTimeout
 from werkzeug.exceptions import HTTPException, MethodNotAllowed
 
 from .. import errors
-from ..services import log_ins, throttle
 from ..store.faults import Fault, classify
 from .fields import about
 from .replies import command_href, command_link
@@ -43,9 +42,9 @@ STATUS: dict[type[Exception], tuple[int, str]] = {
     errors.DatabaseAway: (503, "database-away"),
     OperationalError: (503, "database-away"),
     PoolTimeout: (503, "database-busy"),
-    log_ins.LoginRefused: (401, "login-refused"),
-    log_ins.LogInEnded: (401, "not-authenticated"),
-    throttle.TooManyAttempts: (429, "too-many-attempts"),
+    errors.LoginRefused: (401, "login-refused"),
+    errors.LogInEnded: (401, "not-authenticated"),
+    errors.TooManyAttempts: (429, "too-many-attempts"),
 }
 #: code → HTTP status, of every problem that a view can name.
 CODES = {code: status for status, code in STATUS.values()} | {"unsupported-media-type": 415}
@@ -130,7 +129,7 @@ def _domain_error(error: Exception) -> Response:
     if isinstance(error, errors.ChargerManagementError) and error.command is not None:
         members["command"] = NamedCommand(error.command[1], command_href(*error.command))
         headers |= command_link(*error.command)
-    if isinstance(error, throttle.TooManyAttempts):
+    if isinstance(error, errors.TooManyAttempts):
         headers["Retry-After"] = str(error.retry_after)
     if status == 401:
         headers["WWW-Authenticate"] = "Bearer"

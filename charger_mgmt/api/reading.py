@@ -19,7 +19,7 @@ from werkzeug.exceptions import BadRequest, RequestTimeout, UnsupportedMediaType
 
 from ..errors import InvalidInput
 from . import fields
-from .central import process
+from .central import serving
 from .fields import Reader
 
 #: How long a body may take to arrive.
@@ -157,7 +157,7 @@ def _data() -> bytes:
     """The whole body. Raises BadRequest (400) when its framing is broken, RequestTimeout (408): nobody may hold a
     connection by never ending it.
     """
-    waiting = process().gateway.waiting
+    waiting = serving().waiting
     with waiting.for_body(RequestTimeout), gevent.Timeout(BODY_SECONDS, RequestTimeout(_LATE)):
         try:
             return request.get_data()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -12,6 +13,10 @@ CONCURRENT_TX = "ConcurrentTx"
 
 #: The longest idTag of the specification; some chargers echo longer ones.
 LONGEST_TAG = 20
+#: What clients take out of an address before they send it (RFC 3986 section 5.2.4), escaped or not.
+RELATIVE = (".", "..")
+#: CiString20Type (section 7): printable ASCII; blanks at the ends would be lost in comparisons.
+_TAG = re.compile(r"[!-~](?:[ -~]{0,18}[!-~])?")
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +41,15 @@ class Verdict:
     status: str
     expiry_date: datetime | None = None
     parent_id_tag: str | None = None
+
+
+def tag_problem(id_tag: str) -> str | None:
+    """Why a text cannot be an idTag that we issue, as a sentence without a subject; None when it can."""
+    if not _TAG.fullmatch(id_tag):
+        return "must be 1 to 20 printable ASCII characters without blanks at the ends"
+    if id_tag in RELATIVE:
+        return "must not be a relative path: nobody could name it in an address"
+    return None
 
 
 def tag_key(id_tag: str) -> str:

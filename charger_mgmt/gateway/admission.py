@@ -17,9 +17,9 @@ from gevent.lock import BoundedSemaphore
 from sqlalchemy import Row
 
 from ..domain import dialect, identities
+from ..domain.registration import admits, shut_out
 from ..errors import DatabaseAway
 from ..services import charger_passwords
-from ..services.boot import admits
 from ..settings import Settings
 from ..store import chargers
 from ..store.database import Database
@@ -294,11 +294,6 @@ class Admission:
             identity,
         )
         return _unauthorized()
-
-
-def shut_out(blocked: bool, approved: bool | None) -> bool:
-    """An operator has refused or blocked the charger."""
-    return blocked or approved is False
 
 
 def _bad(detail: str) -> Refused:

@@ -2,38 +2,54 @@
 
 from __future__ import annotations
 
-from typing import Protocol
+import gevent
 
+from ..central_system import CentralSystem
+from ..errors import ChargerManagementError
 from ..live.frames import POLICY_VIOLATION, SERVICE_RESTART
-from ..live.registry import Registry
-from ..services.feed import ChargerChanged, Fact, Feed, NewConnectionWanted
-
-
-class Central(Protocol):
-    """What this needs of the central system."""
-
-    registry: Registry
-    feed: Feed
+from ..live.session import Session
+from ..services import commands
+from ..services.feed import ChargerChanged, Fact, NewConnectionWanted
 
 
 class Changes:
     """Applies them, from the feed."""
 
-    def __init__(self, central: Central) -> None:
-        self._registry = central.registry
+    def __init__(self, central: CentralSystem) -> None:
+        self._central = central
         central.feed.subscribe(self._take)
 
     def _take(self, fact: Fact) -> None:
         if isinstance(fact, NewConnectionWanted):
-            self._registry.end(fact.identity, SERVICE_RESTART, "the operator asks for a new connection")
+            why = "the operator asks for a new connection"
+            self._central.registry.end(fact.identity, SERVICE_RESTART, why)
         elif isinstance(fact, ChargerChanged):
             self._apply(fact)
 
     def _apply(self, change: ChargerChanged) -> None:
-        session = self._registry.get(change.identity)
+        session = self._central.registry.get(change.identity)
         if session is not None:
             for name in ("admitted", "strict", "automatic_calls"):
                 if (value := getattr(change, name)) is not None:
                     setattr(session, name, value)
         if change.shut_out is not None:
-            self._registry.end(change.identity, POLICY_VIOLATION, change.shut_out)
+            self._central.registry.end(change.identity, POLICY_VIOLATION, change.shut_out)
+        elif change.boot_is_due and session is not None:
+            gevent.spawn(self._asks_for_boot, session)
+
+    def _asks_for_boot(self, session: Session) -> None:
+        """It need not wait for its own retry."""
+        if not (self._central.settings.automatic_calls and session.automatic_calls):
+            return
+        payload = {"requestedMessage": "BootNotification"}
+        try:
+            commands.send(
+                self._central,
+                session.identity,
+                "TriggerMessage",
+                payload,
+                requested_by=commands.SYSTEM,
+                wait=0,
+            )
+        except ChargerManagementError:
+            return  # it has gone or has booted meanwhile; its next boot is accepted anyway

@@ -18,17 +18,17 @@ from ..domain import dialect
 from ..domain.dialect import Dialect
 from ..domain.facts import Comes, Goes, Noted
 from ..domain.outcomes import Opened
+from ..domain.registration import admits, shut_out
 from ..errors import DatabaseAway
 from ..live import frames
 from ..live.session import Session
 from ..live.socket import ChargerSocket
 from ..ocppj.conversation import CallReceived
-from ..services.boot import admits
 from ..services.committer import ProcessingFailed
 from ..services.connections import put_right_ours
 from ..services.inbound import CONNECT, DISCONNECT, OVER_QUOTA, ChargerMessage
 from . import dispatch
-from .admission import Admitted, shut_out
+from .admission import Admitted
 from .follow_ups import FollowUps
 from .pacing import Pacing
 from .places import Place, Places

@@ -3,21 +3,19 @@
 from __future__ import annotations
 
 import logging
-from typing import Any, Final, Protocol
+from typing import Any, Final
 
 import gevent
 from sqlalchemy import Connection
 
 from .. import clock
+from ..central_system import CentralSystem
 from ..errors import CallErrored, CallTimedOut, ChargerBusy, ChargerGone, DatabaseAway
-from ..live.registry import Registry
 from ..services.calls import CALLS, Answered, Call
 from ..services.commands import NOT_NOTED, NOT_SENT, turn
-from ..services.feed import CommandEnded, CommandQueued, Fact, Feed
+from ..services.feed import CommandEnded, CommandQueued, Fact
 from ..services.masking import Masking
-from ..settings import Settings
 from ..store import commands
-from ..store.database import Database
 
 log = logging.getLogger(__name__)
 
@@ -27,20 +25,10 @@ _YES: Final = {"Accepted", "Unlocked", "Scheduled", "RebootRequired"}
 _ATTEMPTS: Final = 30
 
 
-class Central(Protocol):
-    """What delivery needs of the central system."""
-
-    settings: Settings
-    database: Database
-    registry: Registry
-    feed: Feed
-    process_id: str
-
-
 class Delivery:
     """Takes the commands that are queued for this process, from the feed, and calls the chargers."""
 
-    def __init__(self, central: Central) -> None:
+    def __init__(self, central: CentralSystem) -> None:
         self._central = central
         central.feed.subscribe(self._take)
 
@@ -49,7 +37,7 @@ class Delivery:
             gevent.spawn(_Delivering(self._central, fact).see_through)
 
 
-def put_right(central: Central) -> None:
+def put_right(central: CentralSystem) -> None:
     """At the start of a process: end the commands that another one left unfinished."""
     with central.database.writing() as conn:
         count = commands.put_right(conn, central.process_id)
@@ -60,7 +48,7 @@ def put_right(central: Central) -> None:
 class _Delivering:
     """One command on its way."""
 
-    def __init__(self, central: Central, command: CommandQueued) -> None:
+    def __init__(self, central: CentralSystem, command: CommandQueued) -> None:
         self._central, self._command = central, command
         self._call = CALLS.get(command.action) or Call(command.action)
         self._sent = False

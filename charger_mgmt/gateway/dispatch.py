@@ -18,6 +18,7 @@ from ..dialects import Checked, Incoming, Said, Taken, Violation
 from ..dialects.ocpp16 import table
 from ..domain import facts, outcomes
 from ..domain.facts import Fact
+from ..domain.registration import ACCEPTED, PENDING
 from ..errors import DatabaseAway
 from ..live.session import Session
 from ..live.speaker import Speaker
@@ -28,9 +29,6 @@ from ..services.inbound import ChargerMessage, FollowUp
 from . import pacing
 
 log = logging.getLogger(__name__)
-
-ACCEPTED = "Accepted"
-PENDING = "Pending"
 
 _ASK_FOR_BOOT = FollowUp(
     "TriggerMessage", {"requestedMessage": "BootNotification"}, "it spoke before any boot"

@@ -18,16 +18,16 @@ from ..dialects import Taken, Violation, flat
 from ..dialects.flat import FlatError, FlatMessage
 from ..domain import dialect
 from ..domain.facts import TurnedAway
+from ..domain.registration import ACCEPTED, admits, shut_out
 from ..errors import DatabaseAway
 from ..live import frames
 from ..live.session import MALFORMED_LIMIT
 from ..live.socket import ChargerSocket, SocketClosed
 from ..live.speaker import Speaker
 from ..ocppj import errors
-from ..services.boot import ACCEPTED, admits
 from ..services.inbound import REFUSED, ChargerMessage
 from . import dispatch
-from .admission import OCPP16, Admission, Admitted, shut_out
+from .admission import OCPP16, Admission, Admitted
 from .connection import TOO_MUCH, Connections, over_quota
 from .parts import Gateway
 from .places import Place

@@ -18,10 +18,9 @@ from sqlalchemy.exc import IntegrityError
 from zxcvbn import zxcvbn
 
 from .. import clock
-from ..errors import Conflict, InvalidInput, NotFound
+from ..errors import Conflict, InvalidInput, NotFound, TooManyAttempts
 from ..store import log_ins, users
 from ..store.connections import reading, writing
-from .throttle import TooManyAttempts
 
 SHORTEST_PASSWORD = 8
 LONGEST_PASSWORD = 1024

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
@@ -10,15 +10,12 @@ from sqlalchemy import Connection, select
 
 from ..domain import dialect, facts
 from ..domain.outcomes import Booted
+from ..domain.registration import ACCEPTED, registration
 from ..store import bulk
 from ..store.models import Charger
 from . import events, flat_status
 from .flat_status import Outlet
 from .inbound import ChargerMessage, FollowUp, Reply, Settings
-
-ACCEPTED = "Accepted"
-PENDING = "Pending"
-REJECTED = "Rejected"
 
 #: Seconds until a charger that waits for the operator's word, or was refused, may ask again.
 RETRY_INTERVAL = 60
@@ -102,34 +99,6 @@ def _is_another_box(before: Any, said: facts.Boots) -> bool:
         and getattr(before, column) != getattr(said, column)
         for column in _BOX
     )
-
-
-def registration(approved: bool | None, onboarding: str) -> str:
-    """What a boot is answered: the operator's word where there is one, else the onboarding's."""
-    if approved is False:
-        return REJECTED
-    if approved or onboarding == "open":
-        return ACCEPTED
-    return PENDING
-
-
-def admits(approved: bool | None, onboarding: str) -> bool:
-    """Whether such a charger may come in."""
-    return registration(approved, onboarding) == ACCEPTED
-
-
-def unapproved(conn: Connection, charger_ids: Iterable[int], settings: Settings) -> set[int]:
-    """Those of the chargers that may not come in: what they store is kept apart until they may.
-
-    Their rows are locked, so that an approval comes before it or after it, and then finds what was stored.
-    """
-    if settings.charger_onboarding == "open":
-        return set()  # who is refused there has no socket
-    wanted = bulk.distinct(charger_ids)
-    rows = conn.execute(
-        select(_C.id, _C.approved).where(_C.id.in_(wanted)).order_by(_C.id).with_for_update(read=True)
-    )
-    return {row.id for row in rows if not admits(row.approved, settings.charger_onboarding)}
 
 
 def _follow_ups(message: ChargerMessage[facts.Boots], status: str) -> tuple[FollowUp, ...]:

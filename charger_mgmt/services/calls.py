@@ -8,9 +8,9 @@ from typing import Any, Final
 
 from sqlalchemy import Connection
 
+from ..domain.registration import ACCEPTED, PENDING, REJECTED
 from ..store import chargers, commands
 from . import charger_passwords
-from .boot import ACCEPTED, PENDING, REJECTED
 from .masking import HIDDEN, is_secret
 
 #: Errors that leave open whether the charger took what it was sent.

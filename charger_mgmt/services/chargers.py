@@ -12,12 +12,15 @@ from sqlalchemy import Connection, Engine, Row
 from sqlalchemy.exc import IntegrityError
 
 from .. import clock
-from ..errors import ChargerManagementError, ChargerOffline, Conflict, InvalidInput
+from ..central import Central
+from ..domain.registration import PENDING
+from ..errors import ChargerOffline, Conflict, InvalidInput
 from ..settings import Settings
 from ..store import chargers, transactions_history
+from ..store.chargers import find as find_charger
 from ..store.connections import reading, writing
 from ..store.pages import Page
-from . import charger_passwords, commands
+from . import charger_passwords
 from .connections import AS_NEW
 from .feed import ChargerChanged, NewConnectionWanted
 
@@ -63,7 +66,7 @@ def _in_portions(conn: Connection, *, after: str | None, limit: int, **filters: 
 def details(engine: Engine, identity: str) -> Details:
     """Raises NotFound."""
     with reading(engine) as conn:
-        charger = commands.find_charger(conn, identity)
+        charger = find_charger(conn, identity)
         return Details(
             charger, chargers.connectors(conn, charger.id), chargers.open_transactions(conn, charger.id)
         )
@@ -88,7 +91,7 @@ def create(engine: Engine, identity: str, changes: Mapping[str, Any]) -> Details
     return details(engine, identity)
 
 
-def change(central: commands.Central, engine: Engine, identity: str, changes: Mapping[str, Any]) -> Details:
+def change(central: Central, engine: Engine, identity: str, changes: Mapping[str, Any]) -> Details:
     """Change the named columns; `password` (text or None) is stored as its hash.
 
     What takes access away (a new password, blocked, approved: false, another dialect) ends the charger's socket at
@@ -97,7 +100,7 @@ def change(central: commands.Central, engine: Engine, identity: str, changes: Ma
     """
     values = _columns(changes)
     with writing(engine) as conn:
-        charger = commands.find_charger(conn, identity, lock=True)
+        charger = find_charger(conn, identity, lock=True)
         if values:
             chargers.change(conn, charger.id, **values)
         if values.get("approved"):
@@ -111,11 +114,10 @@ def change(central: commands.Central, engine: Engine, identity: str, changes: Ma
                 strict=values.get("strict"),
                 automatic_calls=values.get("automatic_calls"),
                 shut_out=_shut_out(values, after.charger, central.settings),
+                boot_is_due=bool(values.get("approved")) and after.charger.registration == PENDING,
             )
         ]
     )
-    if values.get("approved") and after.charger.registration == "Pending":
-        _ask_for_boot(central, after.charger)
     return after
 
 
@@ -139,27 +141,27 @@ def _shut_out(values: Mapping[str, Any], charger: Row[Any], settings: Settings) 
 def approve(engine: Engine, identity: str) -> None:
     """Let a charger in at its next BootNotification; what it has stored so far is history. Raises NotFound."""
     with writing(engine) as conn:
-        charger = commands.find_charger(conn, identity)
+        charger = find_charger(conn, identity)
         chargers.change(conn, charger.id, approved=True)
         transactions_history.approve(conn, charger.id)
 
 
-def disconnect(central: commands.Central, engine: Engine, identity: str, *, requested_by: str) -> None:
+def disconnect(central: Central, engine: Engine, identity: str, *, requested_by: str) -> None:
     """End the charger's socket, so that it dials anew. Raises NotFound, ChargerOffline."""
     with reading(engine) as conn:
-        if not commands.find_charger(conn, identity).connected:
+        if not find_charger(conn, identity).connected:
             raise ChargerOffline(f"Charger {identity} is not connected.")
     central.feed.publish([NewConnectionWanted(identity)])
     log.info("charger %s: disconnected by %s", identity, requested_by)
 
 
-def remove(central: commands.Central, engine: Engine, identity: str, *, requested_by: str) -> None:
+def remove(central: Central, engine: Engine, identity: str, *, requested_by: str) -> None:
     """Remove a charger: nobody knows it any more, its sessions stay.
 
     Should it dial in again, it is a new one. Raises NotFound, Conflict while it has a session that is open.
     """
     with writing(engine) as conn:
-        charger = commands.find_charger(conn, identity, lock=True)
+        charger = find_charger(conn, identity, lock=True)
         if still_open := chargers.open_transactions(conn, charger.id):
             raise Conflict(
                 f"Charger {identity} has open sessions ({', '.join(str(row.id) for row in still_open[:5])}): end or"
@@ -173,38 +175,26 @@ def remove(central: commands.Central, engine: Engine, identity: str, *, requeste
 def status_history(engine: Engine, identity: str, **filters: Any) -> Sequence[Row[Any]]:
     """As store.chargers.status_history, newest first. Raises NotFound."""
     with reading(engine) as conn:
-        return chargers.status_history(conn, commands.find_charger(conn, identity).id, **filters)
+        return chargers.status_history(conn, find_charger(conn, identity).id, **filters)
 
 
 def events(engine: Engine, identity: str, **filters: Any) -> Page:
     """As store.chargers.events, newest first. Raises NotFound."""
     with reading(engine) as conn:
-        return chargers.events(conn, commands.find_charger(conn, identity).id, **filters)
+        return chargers.events(conn, find_charger(conn, identity).id, **filters)
 
 
 def meter_values(engine: Engine, identity: str, **filters: Any) -> Page:
     """Samples outside of sessions, as store.chargers.meter_values, newest first. Raises NotFound."""
     with reading(engine) as conn:
-        return chargers.meter_values(conn, commands.find_charger(conn, identity).id, **filters)
+        return chargers.meter_values(conn, find_charger(conn, identity).id, **filters)
 
 
 def inbox(engine: Engine, *, identity: str | None, kind: str | None, before: int | None, limit: int) -> Page:
     """A page, newest first. Raises NotFound for an unknown charger."""
     with reading(engine) as conn:
-        charger_id = commands.find_charger(conn, identity).id if identity is not None else None
+        charger_id = find_charger(conn, identity).id if identity is not None else None
         return chargers.inbox(conn, charger_id=charger_id, kind=kind, before=before, limit=limit)
-
-
-def _ask_for_boot(central: commands.Central, charger: Row[Any]) -> None:
-    if not (central.settings.automatic_calls and charger.automatic_calls):
-        return
-    payload = {"requestedMessage": "BootNotification"}
-    try:
-        commands.send(
-            central, charger.identity, "TriggerMessage", payload, requested_by=commands.SYSTEM, wait=0
-        )
-    except ChargerManagementError:
-        return  # it has gone or has booted meanwhile; its next boot is accepted anyway
 
 
 def _columns(changes: Mapping[str, Any]) -> dict[str, Any]:

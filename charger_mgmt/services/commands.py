@@ -12,12 +12,13 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import Any, Final, Protocol
+from typing import Any, Final
 
 from gevent.lock import BoundedSemaphore
 from sqlalchemy import Connection, Engine, Row
 
 from .. import clock
+from ..central import Central
 from ..errors import (
     CallErrored,
     CallTimedOut,
@@ -29,14 +30,13 @@ from ..errors import (
     DatabaseAway,
     NotFound,
 )
-from ..settings import Settings
 from ..store import chargers, commands, tags
+from ..store.chargers import find as find_charger
 from ..store.connections import reading
-from ..store.database import Database
 from ..store.pages import Page
 from . import charger_passwords
 from .calls import CALLS, Call
-from .feed import CommandEnded, CommandQueued, Feed, Heard
+from .feed import CommandEnded, CommandQueued, Heard
 
 #: `requested_by` of the calls that the system makes by itself.
 SYSTEM: Final = "system"
@@ -48,16 +48,6 @@ NOT_NOTED: Final = "DatabaseAway"
 #: The system's own calls come by the thousand when a fleet reconnects: their bookkeeping must leave the
 #: chargers' connections to the committer, and must not make an operator's call wait.
 _turns = {"system": BoundedSemaphore(3), "operator": BoundedSemaphore(3)}
-
-
-class Central(Protocol):
-    """What a command needs of the central system."""
-
-    settings: Settings
-    database: Database
-    feed: Feed
-
-    def owner_of(self, identity: str) -> str | None: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -191,14 +181,6 @@ def failure(ended: CommandEnded) -> ChargerManagementError | None:
     if error is not None:
         error.command = (ended.identity, ended.command_id)
     return error
-
-
-def find_charger(conn: Connection, identity: str, *, lock: bool = False, removed: bool = False) -> Row[Any]:
-    """The charger's row, also of one that was `removed` if that is asked for. Raises NotFound."""
-    charger = chargers.by_identity(conn, identity, lock=lock, removed=removed)
-    if charger is None:
-        raise NotFound(f"There is no charger {identity!r}.")
-    return charger
 
 
 def find(engine: Engine, identity: str, command_id: int) -> Row[Any]:

@@ -15,14 +15,14 @@ from sqlalchemy import ColumnElement, Connection, Engine, and_, delete, or_, sel
 
 from .. import clock
 from ..domain import dialect
+from ..domain.registration import ACCEPTED
 from ..domain.transactions import IN_PROGRESS
 from ..errors import Conflict, NotFound
 from ..store import bulk
+from ..store.chargers import find as find_charger
 from ..store.connections import writing
 from ..store.models import Charger, ChargerEvent, Connector, Transaction
 from . import connector_status
-from .boot import ACCEPTED
-from .commands import find_charger
 
 #: Dialects in which a charger reports all of its connectors.
 _REPORTING = [each.name for each in dialect.BY_NAME.values() if each.reports_status]

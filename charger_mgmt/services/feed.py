@@ -79,13 +79,17 @@ class CommandEnded:
 
 @dataclass(frozen=True, slots=True)
 class ChargerChanged:
-    """An operator has changed how a charger is dealt with. `shut_out`: why its sockets must end; None: they stay."""
+    """An operator has changed how a charger is dealt with.
+
+    `shut_out`: why its sockets must end; None: they stay. `boot_is_due`: it was Pending and is let in now.
+    """
 
     identity: str
     admitted: bool | None = None
     strict: bool | None = None
     automatic_calls: bool | None = None
     shut_out: str | None = None
+    boot_is_due: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,10 +11,10 @@ from sqlalchemy import Engine, Row
 
 from ..errors import NotFound
 from ..store import transactions_history
+from ..store.chargers import find as find_charger
 from ..store.connections import reading
 from ..store.pages import Page
 from ..store.transactions_history import Filters
-from .commands import find_charger
 
 
 def listed(

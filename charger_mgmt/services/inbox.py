@@ -15,8 +15,8 @@ from ..domain.keys import key
 from ..domain.oddities import LOSSY
 from ..domain.outcomes import Begun, Ended
 from ..store import bulk, transactions
+from ..store.chargers import unapproved
 from ..store.models import Inbox, Transaction
-from .boot import unapproved
 from .inbound import ChargerMessage, Reply, Settings
 
 POISON = "poison"
@@ -112,7 +112,7 @@ def _minimal_session(conn: Connection, message: ChargerMessage[Any], settings: S
                 "start_received_at": message.received_at,
                 "effective_start": message.received_at,
                 "flags": rules.join_flags({rules.POISON, rules.NO_METER_START}),
-                "unapproved": bool(unapproved(conn, [message.charger_id], settings)),
+                "unapproved": bool(unapproved(conn, [message.charger_id], settings.charger_onboarding)),
             }
         ],
     )

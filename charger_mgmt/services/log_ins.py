@@ -17,24 +17,16 @@ from itsdangerous import BadData, URLSafeTimedSerializer
 from sqlalchemy import Engine
 
 from .. import clock
-from ..errors import ChargerManagementError
+from ..errors import LogInEnded, LoginRefused, TooManyAttempts
 from ..store import log_ins, users
 from ..store.connections import reading, writing
 from . import accounts
-from .throttle import LoginThrottle, TooManyAttempts
+from .throttle import LoginThrottle
 
 log = logging.getLogger(__name__)
 
 #: How long a source or a device counts as known after a log-in from it.
 KNOWN_FOR = timedelta(days=90)
-
-
-class LoginRefused(ChargerManagementError):
-    """Unknown username or wrong password."""
-
-
-class LogInEnded(ChargerManagementError):
-    """The log-in has ended; log in again."""
 
 
 @dataclass(frozen=True, slots=True)

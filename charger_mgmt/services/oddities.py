@@ -8,9 +8,9 @@ from typing import Any
 from sqlalchemy import Connection, Engine, Row
 
 from ..store import bulk, oddities
+from ..store.chargers import find as find_charger
 from ..store.connections import reading
 from ..store.models import ChargerOddity
-from .commands import find_charger
 from .inbound import ChargerMessage
 
 #: Characters of an example that are kept.

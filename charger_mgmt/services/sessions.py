@@ -15,6 +15,7 @@ from typing import Any
 from sqlalchemy import Connection, Engine, Row
 
 from .. import clock
+from ..central import Central
 from ..domain import authorisation, dialect
 from ..domain.dialect import Dialect
 from ..domain.transactions import COMPLETED, IN_PROGRESS, INTERRUPTED
@@ -31,24 +32,22 @@ from ..errors import (
 from ..store import chargers, commands, transactions_history
 from ..store import transactions as store
 from ..store.authorisation import count_active, find_tags
+from ..store.chargers import find as find_charger
 from ..store.connections import reading, writing
 from ..store.transactions import LARGEST_ID
 from . import transactions
 from .authorize import unknown_tag_status
 from .calls import CALLS
 from .commands import (
-    Central,
     CommandOutcome,
     check_registration,
     dispatch,
     ending,
     failure,
-    find_charger,
     queue,
 )
 from .feed import CommandEnded, CommandQueued, Heard, SessionBegan, SessionEnded
 from .start_transaction import REMOTE_START_WINDOW, counts_as_active
-from .tags import RELATIVE
 
 START = "RemoteStartTransaction"
 #: As we write a transactionId: `65`, never `00065`.
@@ -91,7 +90,7 @@ def start(
     message = None
     if session_id.isdigit():
         message = "must not be digits only: it could be taken for a transactionId"
-    elif session_id in RELATIVE:
+    elif session_id in authorisation.RELATIVE:
         message = "must not be a relative path: nobody could name it in an address"
     if message is not None:
         raise InvalidInput(f"sessionId: {message}", {"sessionId": message})

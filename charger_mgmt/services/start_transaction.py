@@ -18,10 +18,10 @@ from ..domain.outcomes import Begun
 from ..store import bulk, transactions
 from ..store.authorisation import count_active, find_tags
 from ..store.base import AnyRow
+from ..store.chargers import unapproved
 from ..store.models import Command, Transaction
 from . import flat_status, inbox
 from .authorize import unknown_tag_status
-from .boot import unapproved
 from .feed import SessionBegan
 from .flat_status import Outlet
 from .inbound import ChargerMessage, Reply, Settings
@@ -74,7 +74,9 @@ def start(
         _judge(conn, fresh, open_sessions, tags, now, settings)
         _supersede(conn, fresh, open_sessions)
         _link_remote_starts(conn, fresh, now)
-        _insert(conn, fresh, unapproved(conn, (s.message.charger_id for s in fresh), settings))
+        _insert(
+            conn, fresh, unapproved(conn, (s.message.charger_id for s in fresh), settings.charger_onboarding)
+        )
         inbox.keep_unreadable(conn, [(s.message, s.transaction_id) for s in fresh])
         flat_status.show(
             conn,

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -12,28 +11,12 @@ from sqlalchemy import Connection, Engine, Row
 from sqlalchemy.exc import IntegrityError
 
 from .. import clock
-from ..errors import Conflict, InvalidInput, NotFound
+from ..errors import Conflict, NotFound
 from ..store import tags
 from ..store.connections import reading, writing
 
 #: An operator's word on a tag (ConcurrentTx is never one: it is found out at a start).
 STATUSES = ("Accepted", "Blocked", "Expired", "Invalid")
-#: CiString20Type (section 7): printable ASCII; blanks at the ends would be lost in comparisons.
-#: What clients take out of an address before they send it (RFC 3986 section 5.2.4), escaped or not.
-RELATIVE = (".", "..")
-_TAG = re.compile(r"[!-~](?:[ -~]{0,18}[!-~])?")
-
-
-def check_id_tag(name: str, id_tag: str) -> str:
-    """The idTag, if it can be one. Raises InvalidInput naming the field."""
-    message = None
-    if not _TAG.fullmatch(id_tag):
-        message = "must be 1 to 20 printable ASCII characters without blanks at the ends"
-    elif id_tag in RELATIVE:
-        message = "must not be a relative path: nobody could name it in an address"
-    if message is not None:
-        raise InvalidInput(f"{name}: {message}", {name: message})
-    return id_tag
 
 
 def create(engine: Engine, id_tag: str, values: Mapping[str, Any]) -> Row[Any] | SeenTag:

@@ -16,15 +16,7 @@ from dataclasses import dataclass, field
 from typing import Final, NamedTuple
 
 from .. import clock
-from ..errors import ChargerManagementError
-
-
-class TooManyAttempts(ChargerManagementError):
-    """Too many attempts; `retry_after` is in seconds."""
-
-    def __init__(self, message: str, retry_after: int) -> None:
-        super().__init__(message)
-        self.retry_after = retry_after
+from ..errors import TooManyAttempts
 
 
 class Limit(NamedTuple):

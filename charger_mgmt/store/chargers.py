@@ -20,9 +20,11 @@ from sqlalchemy import (
     update,
 )
 
+from ..domain.registration import admits
 from ..domain.status import FAULTED
 from ..domain.transactions import IN_PROGRESS
-from . import pages
+from ..errors import NotFound
+from . import bulk, pages
 from .base import UtcDateTime
 from .models import (
     Charger,
@@ -261,3 +263,27 @@ def _within(
     if since is not None:
         query = query.where(moment >= literal(since, UtcDateTime))
     return query.where(moment < literal(until, UtcDateTime)) if until is not None else query
+
+
+def find(conn: Connection, identity: str, *, lock: bool = False, removed: bool = False) -> Row[Any]:
+    """The charger's row, also of one that was `removed` if that is asked for. Raises NotFound."""
+    charger = by_identity(conn, identity, lock=lock, removed=removed)
+    if charger is None:
+        raise NotFound(f"There is no charger {identity!r}.")
+    return charger
+
+
+def unapproved(conn: Connection, charger_ids: Iterable[int], onboarding: str) -> set[int]:
+    """Those of the chargers that may not come in: what they store is kept apart until they may.
+
+    Their rows are locked, so that an approval comes before it or after it, and then finds what was stored.
+    """
+    if onboarding == "open":
+        return set()  # who is refused there has no socket
+    rows = conn.execute(
+        select(_C.id, _C.approved)
+        .where(_C.id.in_(bulk.distinct(charger_ids)))
+        .order_by(_C.id)
+        .with_for_update(read=True)
+    )
+    return {row.id for row in rows if not admits(row.approved, onboarding)}

@@ -11,7 +11,7 @@ from sqlalchemy import insert
 
 from charger_mgmt import clock
 from charger_mgmt.extensions import db
-from charger_mgmt.services.tags import RELATIVE
+from charger_mgmt.domain.authorisation import RELATIVE
 from charger_mgmt.store import pages
 from charger_mgmt.store.models import Charger as ChargerRow
 

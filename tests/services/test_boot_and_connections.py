@@ -84,7 +84,7 @@ def test_each_connection_gets_a_higher_generation(central):
 
 def test_two_connections_in_one_batch_get_two_generations(central):
     charger = central.charger()
-    replies = central.committer.submit_together([charger.comes(), charger.comes()])
+    replies = central.submit_together([charger.comes(), charger.comes()])
     assert [reply.outcome.generation for reply in replies] == [2, 3]
 
 
