@@ -6,7 +6,7 @@ from gevent import monkey
 
 from charger_mgmt import create_app
 from charger_mgmt.errors import AnotherProcess, ConfigurationError
-from charger_mgmt.serving import process_of
+from charger_mgmt.serving.process import process_of
 
 #: gunicorn's "the application cannot be loaded": it does not try again.
 CANNOT_LOAD = 4

@@ -20,7 +20,7 @@ from urllib.parse import urlencode
 
 from sqlalchemy import create_engine
 
-from charger_mgmt.services import liveness
+from charger_mgmt.status import silence
 from tests.support.mariadb import MariaDB
 
 from . import servers
@@ -97,11 +97,11 @@ def _liveness(ours: servers.Ours, chargers: int, repeats: int) -> dict[str, Any]
 
     def note() -> None:
         with engine.begin() as conn:
-            liveness.note_seen(conn, ids)
+            silence.note_seen(conn, ids)
 
     def sweep() -> None:
         with engine.begin() as conn:
-            liveness.sweep(conn, limit)
+            silence.sweep(conn, limit)
 
     def everybody_falls_silent() -> float:
         with engine.begin() as conn:
@@ -112,7 +112,7 @@ def _liveness(ours: servers.Ours, chargers: int, repeats: int) -> dict[str, Any]
         began = time.perf_counter()
         while True:
             with engine.begin() as conn:
-                if not liveness.sweep(conn, limit):
+                if not silence.sweep(conn, limit):
                     return time.perf_counter() - began
 
     figures = {

@@ -15,10 +15,12 @@ def create_app(settings: Settings | None = None) -> Flask:
     """
     import config
 
-    from . import api, cli, gateway
+    from . import gateway
     from .extensions import db, jwt, migrate
     from .proxies import TrustedProxies
-    from .serving import Process
+    from .serving import cli
+    from .serving import rest as api
+    from .serving.process import Process
 
     settings = settings or config.load()
     app = Flask(__name__, instance_path=str(config.INSTANCE))
@@ -42,7 +44,7 @@ def create_app(settings: Settings | None = None) -> Flask:
 
 def _of_flask(settings: Settings) -> dict[str, Any]:
     """What Flask and its extensions want to be told, by their names."""
-    from .store import engine
+    from .database import engine
 
     return {
         "SECRET_KEY": settings.jwt_secret_key,

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Protocol
 
-from .services.feed import Feed
+from .database.database import Database
+from .feed import Feed
 from .settings import Settings
-from .store.database import Database
 
 
 class Central(Protocol):

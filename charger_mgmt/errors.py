@@ -20,7 +20,7 @@
     ├── ConfigurationError          the system refuses to start; says what to set
     └── AnotherProcess              one that lives serves on this database
 
-`api/problems.py` maps them to HTTP in one table; the gateway maps them to the wire.
+`web/problems.py` maps them to HTTP in one table; the gateway maps them to the wire.
 """
 
 from __future__ import annotations

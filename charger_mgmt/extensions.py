@@ -5,11 +5,11 @@ from flask_jwt_extended import JWTManager
 from flask_migrate import Migrate
 from flask_sqlalchemy import SQLAlchemy
 
-from .live.socket import ChargerSocket
-from .store.base import Base
+from .database.base import Base
+from .websocket.socket import ChargerSocket
 
 # flask-sock has no setting for the class of its sockets, and simple-websocket's loses bytes under gevent,
-# reads without a bound and keeps a second greenlet for each socket (see live/socket.py).
+# reads without a bound and keeps a second greenlet for each socket (see websocket/socket.py).
 flask_sock.Server = ChargerSocket
 
 db = SQLAlchemy(model_class=Base, disable_autonaming=True)

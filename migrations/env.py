@@ -8,7 +8,7 @@ from alembic.util import CommandError
 from flask import current_app
 from sqlalchemy.exc import OperationalError
 
-from charger_mgmt.store import faults
+from charger_mgmt.database import faults
 
 migrate = current_app.extensions["migrate"]
 options: dict[str, Any] = {

@@ -20,9 +20,9 @@ from flask_migrate import upgrade
 from sqlalchemy.engine import make_url
 
 from charger_mgmt import create_app
+from charger_mgmt.access import accounts
 from charger_mgmt.extensions import db
-from charger_mgmt.services import accounts
-from charger_mgmt.serving import process_of
+from charger_mgmt.serving.process import process_of
 
 from .support.mariadb import DatabaseServer, MariaDB, mariadb_is_installed
 from .support.server import PASSWORD, USERNAME, GunicornServer

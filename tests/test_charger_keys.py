@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from charger_mgmt.services import charger_passwords
+from charger_mgmt.chargers import passwords
 from charger_mgmt.simulate.transport import HandshakeRefused
 
 OLD = "old password of 20 B"
@@ -52,8 +52,8 @@ def test_a_password_that_is_a_text_is_taken_to_the_letter(operator, dials):
 
 
 def test_hashes_from_before_keys_had_one_form_still_open():
-    assert charger_passwords.matches(charger_passwords.hashed(KEY.lower().encode()), bytes.fromhex(KEY))
-    assert charger_passwords.matches(charger_passwords.hashed(bytes.fromhex(KEY)), KEY.encode())
+    assert passwords.matches(passwords.hashed(KEY.lower().encode()), bytes.fromhex(KEY))
+    assert passwords.matches(passwords.hashed(bytes.fromhex(KEY)), KEY.encode())
 
 
 @pytest.mark.parametrize("spelled", SPELLINGS)

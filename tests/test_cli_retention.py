@@ -5,9 +5,9 @@ from datetime import timedelta
 from sqlalchemy import func, select
 
 from charger_mgmt import clock
-from charger_mgmt.serving import process_of
-from charger_mgmt.store import bulk
-from charger_mgmt.store.models import Charger, ChargerEvent
+from charger_mgmt.database import bulk
+from charger_mgmt.database.models import Charger, ChargerEvent
+from charger_mgmt.serving.process import process_of
 
 
 def test_it_drops_what_is_old_and_says_how_much(app):

@@ -7,7 +7,7 @@ import pytest
 
 from charger_mgmt import clock
 from charger_mgmt.gateway.pacing import RECOVERY, Pacing, heartbeat_interval, retry_after
-from charger_mgmt.serving import process_of
+from charger_mgmt.serving.process import process_of
 from charger_mgmt.simulate.transport import HandshakeRefused
 
 

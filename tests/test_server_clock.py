@@ -9,8 +9,8 @@ import gevent
 import pytest
 from sqlalchemy import event
 
-from charger_mgmt.gateway.liveness import LivenessWatch
-from charger_mgmt.serving import process_of
+from charger_mgmt.gateway.watch import LivenessWatch
+from charger_mgmt.serving.process import process_of
 from tests.support.processes import wait_until
 
 HOUR = timedelta(hours=1)

@@ -27,7 +27,7 @@ def now(monkeypatch: pytest.MonkeyPatch) -> list[float]:
     """The time, which a test may turn forward."""
     time = [1000.0]
     monkeypatch.setattr(limits, "monotonic", lambda: time[0])
-    monkeypatch.setattr("charger_mgmt.live.fairness.monotonic", lambda: time[0])
+    monkeypatch.setattr("charger_mgmt.websocket.fairness.monotonic", lambda: time[0])
     return time
 
 

@@ -6,12 +6,12 @@ import logging
 
 from flask import Blueprint, Flask, Response, request
 
-from ..central_system import CentralSystem
 from ..extensions import sock
-from ..live.socket import SUBPROTOCOL, ChargerSocket
+from ..websocket.socket import SUBPROTOCOL, ChargerSocket
 from . import connection, flat
 from .addresses import ENDPOINT, ChargerPaths
 from .admission import FLAT, Admitted
+from .central_system import CentralSystem
 from .parts import Gateway
 
 log = logging.getLogger(__name__)

@@ -16,13 +16,13 @@ import gevent
 from gevent.lock import BoundedSemaphore
 from sqlalchemy import Row
 
+from ..chargers import passwords
+from ..database import chargers
+from ..database.database import Database
 from ..domain import dialect, identities
 from ..domain.registration import admits, shut_out
 from ..errors import DatabaseAway
-from ..services import charger_passwords
 from ..settings import Settings
-from ..store import chargers
-from ..store.database import Database
 from . import addresses
 from .addresses import Credentials
 from .pacing import Pacing, retry_after
@@ -226,13 +226,13 @@ class Admission:
         if seconds := self._sources.guess_wait(row.identity, address):
             raise _NotNow(seconds)
         pending = row.pending_password_hashes
-        used = charger_passwords.proven(row.password_hash, pending, given.password)
+        used = passwords.proven(row.password_hash, pending, given.password)
         if used is None:
             self._sources.guessed(row.identity, address)
             return None
         self._sources.proved(row.identity, address)
         if pending:
-            left = charger_passwords.settled(row.password_hash, pending, used)
+            left = passwords.settled(row.password_hash, pending, used)
             with self._database.writing() as conn:
                 chargers.settle_password(conn, row.id, pending, used, left)
         return used

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import gevent
 
-from ..central_system import CentralSystem
+from ..commands import outbox
 from ..errors import ChargerManagementError
-from ..live.frames import POLICY_VIOLATION, SERVICE_RESTART
-from ..live.session import Session
-from ..services import commands
-from ..services.feed import ChargerChanged, Fact, NewConnectionWanted
+from ..feed import ChargerChanged, Fact, NewConnectionWanted
+from ..websocket.frames import POLICY_VIOLATION, SERVICE_RESTART
+from .central_system import CentralSystem
+from .session import Session
 
 
 class Changes:
@@ -43,12 +43,12 @@ class Changes:
             return
         payload = {"requestedMessage": "BootNotification"}
         try:
-            commands.send(
+            outbox.send(
                 self._central,
                 session.identity,
                 "TriggerMessage",
                 payload,
-                requested_by=commands.SYSTEM,
+                requested_by=outbox.SYSTEM,
                 wait=0,
             )
         except ChargerManagementError:

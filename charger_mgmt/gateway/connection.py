@@ -13,25 +13,25 @@ from gevent.pool import Pool
 from sqlalchemy.exc import SQLAlchemyError
 
 from .. import clock
-from ..central_system import CentralSystem
+from ..chargers.connections import put_right_ours
 from ..domain import dialect
 from ..domain.dialect import Dialect
 from ..domain.facts import Comes, Goes, Noted
 from ..domain.outcomes import Opened
 from ..domain.registration import admits, shut_out
 from ..errors import DatabaseAway
-from ..live import frames
-from ..live.session import Session
-from ..live.socket import ChargerSocket
+from ..intake.committer import ProcessingFailed
+from ..intake.messages import CONNECT, DISCONNECT, OVER_QUOTA, ChargerMessage
 from ..ocppj.conversation import CallReceived
-from ..services.committer import ProcessingFailed
-from ..services.connections import put_right_ours
-from ..services.inbound import CONNECT, DISCONNECT, OVER_QUOTA, ChargerMessage
+from ..websocket import frames
+from ..websocket.socket import ChargerSocket
 from . import dispatch
 from .admission import Admitted
+from .central_system import CentralSystem
 from .follow_ups import FollowUps
 from .pacing import Pacing
 from .places import Place, Places
+from .session import Session
 from .sources import Sources
 
 log = logging.getLogger(__name__)

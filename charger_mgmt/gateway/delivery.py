@@ -9,13 +9,13 @@ import gevent
 from sqlalchemy import Connection
 
 from .. import clock
-from ..central_system import CentralSystem
+from ..commands import command_rows
+from ..commands.calls import CALLS, Answered, Call
+from ..commands.masking import Masking
+from ..commands.outbox import NOT_NOTED, NOT_SENT, turn
 from ..errors import CallErrored, CallTimedOut, ChargerBusy, ChargerGone, DatabaseAway
-from ..services.calls import CALLS, Answered, Call
-from ..services.commands import NOT_NOTED, NOT_SENT, turn
-from ..services.feed import CommandEnded, CommandQueued, Fact
-from ..services.masking import Masking
-from ..store import commands
+from ..feed import CommandEnded, CommandQueued, Fact
+from .central_system import CentralSystem
 
 log = logging.getLogger(__name__)
 
@@ -40,7 +40,7 @@ class Delivery:
 def put_right(central: CentralSystem) -> None:
     """At the start of a process: end the commands that another one left unfinished."""
     with central.database.writing() as conn:
-        count = commands.put_right(conn, central.process_id)
+        count = command_rows.put_right(conn, central.process_id)
     if count:
         log.info("%d commands of an earlier process were ended", count)
 
@@ -59,20 +59,22 @@ class _Delivering:
         values: dict[str, Any] = {}
         try:
             response = self._answer()
-            state = commands.ACCEPTED if response.get("status", "Accepted") in _YES else commands.REJECTED
+            state = (
+                command_rows.ACCEPTED if response.get("status", "Accepted") in _YES else command_rows.REJECTED
+            )
             values = {"response": self._masking().tree(response), "answered_at": clock.now()}
         except CallErrored as error:
-            state, values = commands.ERROR, self._of_error(error) | {"answered_at": clock.now()}
+            state, values = command_rows.ERROR, self._of_error(error) | {"answered_at": clock.now()}
         except CallTimedOut:
-            state = commands.TIMED_OUT
+            state = command_rows.TIMED_OUT
         except ChargerGone as error:
-            state, self._sent = commands.CHARGER_GONE, error.sent
+            state, self._sent = command_rows.CHARGER_GONE, error.sent
         except (ChargerBusy, DatabaseAway) as error:  # both before anything was written to the socket
             code = NOT_SENT if isinstance(error, ChargerBusy) else NOT_NOTED
-            state, values = commands.ERROR, {"error_code": code, "error_description": str(error)}
+            state, values = command_rows.ERROR, {"error_code": code, "error_description": str(error)}
         except Exception:
             log.exception("%s to charger %s failed", command.action, command.identity)
-            state = commands.CHARGER_GONE
+            state = command_rows.CHARGER_GONE
         self._ends(state, values)
 
     def _answer(self) -> dict[str, Any]:
@@ -85,7 +87,7 @@ class _Delivering:
         def on_sent() -> None:
             if clock.now() > command.expires_at:
                 raise ChargerBusy("The call stood in line for too long: it was not sent.")
-            self._record(commands.SENT, {"sent_at": clock.now()}, attempts=1)
+            self._record(command_rows.SENT, {"sent_at": clock.now()}, attempts=1)
             self._sent = True
 
         return session.call(
@@ -103,7 +105,7 @@ class _Delivering:
             values = self._of_error(answer)
         else:
             values = {"response": self._masking().tree(answer)}
-        self._ends(commands.LATE_ANSWER, values | {"answered_at": clock.now()})
+        self._ends(command_rows.LATE_ANSWER, values | {"answered_at": clock.now()})
 
     def _ends(self, state: str, values: dict[str, Any]) -> None:
         command = self._command
@@ -137,10 +139,10 @@ class _Delivering:
 
     def _write(self, conn: Connection, state: str, values: dict[str, Any]) -> None:
         command = self._command
-        moved = commands.move(conn, command.command_id, state, **values)
-        if not moved and state in (commands.ACCEPTED, commands.REJECTED, commands.ERROR):
+        moved = command_rows.move(conn, command.command_id, state, **values)
+        if not moved and state in (command_rows.ACCEPTED, command_rows.REJECTED, command_rows.ERROR):
             # Another process took this one for dead and marked the row timed out.
-            moved = commands.move(conn, command.command_id, commands.LATE_ANSWER, **values)
+            moved = command_rows.move(conn, command.command_id, command_rows.LATE_ANSWER, **values)
         if not moved:
             log.warning("command %d cannot become %r from where it is", command.command_id, state)
         elif self._call.effect is not None:

@@ -13,20 +13,20 @@ import msgspec
 
 from .. import clock
 from ..beside import LONG, beside
-from ..central_system import CentralSystem
 from ..dialects import Checked, Incoming, Said, Taken, Violation
 from ..dialects.ocpp16 import table
 from ..domain import facts, outcomes
 from ..domain.facts import Fact
 from ..domain.registration import ACCEPTED, PENDING
 from ..errors import DatabaseAway
-from ..live.session import Session
-from ..live.speaker import Speaker
+from ..intake.committer import ProcessingFailed, Ticket
+from ..intake.messages import ChargerMessage, FollowUp
 from ..ocppj import errors
 from ..ocppj.conversation import CallReceived
-from ..services.committer import ProcessingFailed, Ticket
-from ..services.inbound import ChargerMessage, FollowUp
 from . import pacing
+from .central_system import CentralSystem
+from .session import Session
+from .speaker import Speaker
 
 log = logging.getLogger(__name__)
 

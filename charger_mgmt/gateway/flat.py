@@ -13,24 +13,24 @@ from sqlalchemy import Row
 
 from .. import clock
 from ..beside import LONG, TOO_MANY_WAIT, beside, long_ones
-from ..central_system import CentralSystem
 from ..dialects import Taken, Violation, flat
 from ..dialects.flat import FlatError, FlatMessage
 from ..domain import dialect
 from ..domain.facts import TurnedAway
 from ..domain.registration import ACCEPTED, admits, shut_out
 from ..errors import DatabaseAway
-from ..live import frames
-from ..live.session import MALFORMED_LIMIT
-from ..live.socket import ChargerSocket, SocketClosed
-from ..live.speaker import Speaker
+from ..intake.messages import REFUSED, ChargerMessage
 from ..ocppj import errors
-from ..services.inbound import REFUSED, ChargerMessage
+from ..websocket import frames
+from ..websocket.socket import ChargerSocket, SocketClosed
 from . import dispatch
 from .admission import OCPP16, Admission, Admitted
+from .central_system import CentralSystem
 from .connection import TOO_MUCH, Connections, over_quota
 from .parts import Gateway
 from .places import Place
+from .session import MALFORMED_LIMIT
+from .speaker import Speaker
 
 log = logging.getLogger(__name__)
 

@@ -7,12 +7,12 @@ import logging
 import gevent
 
 from .. import clock
-from ..central_system import CentralSystem
+from ..commands import outbox
 from ..errors import ChargerManagementError
-from ..live.session import Session
-from ..services import commands
-from ..services.inbound import FollowUp
+from ..intake.messages import FollowUp
+from .central_system import CentralSystem
 from .dispatch import Answer
+from .session import Session
 
 log = logging.getLogger(__name__)
 
@@ -74,7 +74,7 @@ class FollowUps:
         if session.ended or not session.automatic_calls:
             return
         try:
-            commands.send(
+            outbox.send(
                 self._central,
                 session.identity,
                 follow_up.action,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any
 
-from ..live.keepalive import KeepAlive
+from ..websocket.keepalive import KeepAlive
 from .admission import Admission
 from .connection import Connections
 from .follow_ups import FollowUps

@@ -16,8 +16,8 @@ from weakref import WeakKeyDictionary
 import gevent
 
 from ..clock import monotonic
-from ..live import fairness
-from ..live.fairness import Bucket
+from ..websocket import fairness
+from ..websocket.fairness import Bucket
 
 
 class _Connection:

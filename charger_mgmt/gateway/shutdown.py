@@ -15,9 +15,9 @@ from typing import Any
 
 import gevent
 
-from ..central_system import CentralSystem
 from ..clock import monotonic
-from ..live import frames
+from ..websocket import frames
+from .central_system import CentralSystem
 from .parts import Gateway
 
 log = logging.getLogger(__name__)

@@ -12,10 +12,10 @@ from collections.abc import Callable
 from typing import Final, TypeVar
 
 from ..clock import monotonic
-from ..live import fairness
-from ..live.fairness import Bucket
 from ..proxies import source
 from ..settings import Settings
+from ..websocket import fairness
+from ..websocket.fairness import Bucket
 
 #: Seconds for which one who sent too much that said nothing is kept out.
 PENALTY: Final = 20.0

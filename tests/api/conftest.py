@@ -18,14 +18,14 @@ from werkzeug.test import TestResponse
 
 import config
 from charger_mgmt import clock
+from charger_mgmt.database.models import Base
 from charger_mgmt.domain import dialect
 from charger_mgmt.domain.facts import Comes
 from charger_mgmt.extensions import db
-from charger_mgmt.live.session import Session
+from charger_mgmt.gateway.session import Session
+from charger_mgmt.intake.messages import CONNECT, ChargerMessage
 from charger_mgmt.ocppj import frames
-from charger_mgmt.services.inbound import CONNECT, ChargerMessage
-from charger_mgmt.serving import process_of
-from charger_mgmt.store.models import Base
+from charger_mgmt.serving.process import process_of
 from tests.support.messages import gone, message, spoken
 
 DOCUMENT = json.loads((config.ROOT / "docs" / "openapi.json").read_text())

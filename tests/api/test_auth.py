@@ -11,10 +11,10 @@ import pytest
 from flask import Flask
 from sqlalchemy import Engine
 
+from charger_mgmt.access import accounts
+from charger_mgmt.access.throttle import LoginThrottle
 from charger_mgmt.errors import Conflict, InvalidInput, NotFound, TooManyAttempts
 from charger_mgmt.extensions import db
-from charger_mgmt.services import accounts
-from charger_mgmt.services.throttle import LoginThrottle
 
 from ..support.server import PASSWORD, USERNAME
 from .conftest import Api

@@ -10,8 +10,8 @@ from flask import Flask
 from sqlalchemy.exc import OperationalError
 
 from charger_mgmt import errors
+from charger_mgmt.database.models import Charger as ChargerRow
 from charger_mgmt.extensions import db
-from charger_mgmt.store.models import Charger as ChargerRow
 
 from .conftest import Api, Charger
 

@@ -7,9 +7,10 @@ from typing import Any
 
 import pytest
 
-from charger_mgmt.services import charger_passwords
-from charger_mgmt.store.models import Charger as ChargerRow
-from charger_mgmt.store.models import Inbox
+from charger_mgmt.chargers import passwords
+from charger_mgmt.database.models import Charger as ChargerRow
+from charger_mgmt.database.models import Inbox
+from tests.live.support import until
 
 from .conftest import Api, Charger
 
@@ -134,13 +135,13 @@ def test_a_password_is_stored_as_its_hash_and_never_shown(api: Api, charger: Plu
     assert "horse" not in answer.text
     stored = rows(ChargerRow)[0].password_hash
     assert "horse" not in stored
-    assert charger_passwords.matches(stored, b"correct horse battery")
-    assert not charger_passwords.matches(stored, b"another horse battery")
+    assert passwords.matches(stored, b"correct horse battery")
+    assert not passwords.matches(stored, b"another horse battery")
     assert api.patch("/api/chargers/CP1", {"password": None}).json["hasPassword"] is False
 
 
 def test_one_password_has_two_hashes() -> None:
-    assert charger_passwords.hashed(b"x" * 16) != charger_passwords.hashed(b"x" * 16)
+    assert passwords.hashed(b"x" * 16) != passwords.hashed(b"x" * 16)
 
 
 @pytest.mark.settings(charger_onboarding="approve")
@@ -148,6 +149,7 @@ def test_an_approved_charger_is_asked_for_its_boot(api: Api, charger: Plug) -> N
     made = charger("CP1")
     assert made.boots()["status"] == "Pending"
     assert api.patch("/api/chargers/CP1", {"approved": True}).json["approved"] is True
+    until(lambda: api.get("/api/chargers/CP1/commands").json)
     commands = api.get("/api/chargers/CP1/commands").json
     assert [(c["action"], c["payload"], c["requestedBy"]) for c in commands] == [
         ("TriggerMessage", {"requestedMessage": "BootNotification"}, "system")

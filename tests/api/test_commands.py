@@ -12,14 +12,15 @@ import pytest
 from flask import Flask
 
 from charger_mgmt import clock
+from charger_mgmt.chargers import passwords
+from charger_mgmt.commands import outbox
+from charger_mgmt.commands.calls import CALLS
+from charger_mgmt.database.models import Charger as ChargerRow
+from charger_mgmt.database.models import Command
 from charger_mgmt.errors import ChargerOffline, NotFound
 from charger_mgmt.gateway import delivery
 from charger_mgmt.ocppj import frames
-from charger_mgmt.services import charger_passwords, commands
-from charger_mgmt.services.calls import CALLS
-from charger_mgmt.serving import process_of
-from charger_mgmt.store.models import Charger as ChargerRow
-from charger_mgmt.store.models import Command
+from charger_mgmt.serving.process import process_of
 
 from .conftest import Api, Charger
 from .test_chargers import follow
@@ -212,7 +213,7 @@ def test_calls_go_out_one_at_a_time_in_order(api: Api, charger: Plug, app: Flask
     made.answers["Reset"] = None
     central = process_of(app).central
     for kind in ("Soft", "Hard"):
-        commands.send(central, "CP1", "Reset", {"type": kind}, requested_by="test", wait=0)
+        outbox.send(central, "CP1", "Reset", {"type": kind}, requested_by="test", wait=0)
     until(lambda: made.unanswered)
     assert [payload["type"] for _, payload in made.asked] == ["Soft"]
     states = [row["state"] for row in api.get("/api/chargers/CP1/commands").json]
@@ -227,10 +228,10 @@ def test_what_stood_in_line_past_its_deadline_is_not_sent(
     made = charger("CP1")
     made.answers["Reset"] = None
     central = process_of(app).central
-    commands.send(central, "CP1", "Reset", {"type": "Soft"}, requested_by="test", wait=0)
+    outbox.send(central, "CP1", "Reset", {"type": "Soft"}, requested_by="test", wait=0)
     until(lambda: made.unanswered)
-    monkeypatch.setattr(commands, "DELIVER_WITHIN", timedelta(0))
-    commands.send(central, "CP1", "Reset", {"type": "Hard"}, requested_by="test", wait=0)
+    monkeypatch.setattr(outbox, "DELIVER_WITHIN", timedelta(0))
+    outbox.send(central, "CP1", "Reset", {"type": "Hard"}, requested_by="test", wait=0)
     made.answers_late({"status": "Accepted"})
     late = until(lambda: [r for r in api.get("/api/chargers/CP1/commands").json if r["state"] == "error"])
     assert (late[0]["payload"], late[0]["errorCode"]) == ({"type": "Hard"}, "NotSent")
@@ -267,7 +268,7 @@ def test_an_authorization_key_is_sent_but_never_kept(
     assert made.asked == [("ChangeConfiguration", {"key": name, "value": KEY})]
     assert answer.json["payload"] == {"key": name, "value": "***"}
     assert KEY not in answer.text + repr(rows(Command)) + caplog.text
-    assert charger_passwords.matches(rows(ChargerRow)[0].password_hash, b"0123456789abcdef")
+    assert passwords.matches(rows(ChargerRow)[0].password_hash, b"0123456789abcdef")
 
 
 @pytest.mark.parametrize("status", ["Rejected", "NotSupported", "RebootRequired"])
@@ -384,7 +385,7 @@ def test_what_a_dead_process_left_is_put_right(api: Api, charger: Plug, app: Fla
     made.answers["Reset"] = None
     central = process_of(app).central
     for kind in ("Soft", "Hard"):
-        commands.send(central, "CP1", "Reset", {"type": kind}, requested_by="test", wait=0)
+        outbox.send(central, "CP1", "Reset", {"type": kind}, requested_by="test", wait=0)
     until(lambda: made.unanswered)
     delivery.put_right(central)
     assert [row.state for row in rows(Command)] == ["sent", "queued"]
@@ -398,7 +399,7 @@ def test_what_a_dead_process_left_is_put_right(api: Api, charger: Plug, app: Fla
 def test_the_service_names_what_is_wrong(app: Flask, api: Api, charger: Plug) -> None:
     central = process_of(app).central
     with pytest.raises(NotFound):
-        commands.send(central, "CP1", "ClearCache", {}, requested_by="test", wait=0)
+        outbox.send(central, "CP1", "ClearCache", {}, requested_by="test", wait=0)
     charger("CP1").drop()
     with pytest.raises(ChargerOffline):
-        commands.send(central, "CP1", "ClearCache", {}, requested_by="test", wait=0)
+        outbox.send(central, "CP1", "ClearCache", {}, requested_by="test", wait=0)

@@ -10,10 +10,10 @@ from flask import Flask
 from sqlalchemy import insert
 
 from charger_mgmt import clock
-from charger_mgmt.extensions import db
+from charger_mgmt.database import pages
+from charger_mgmt.database.models import Charger as ChargerRow
 from charger_mgmt.domain.authorisation import RELATIVE
-from charger_mgmt.store import pages
-from charger_mgmt.store.models import Charger as ChargerRow
+from charger_mgmt.extensions import db
 
 from .conftest import Api, Charger
 from .test_chargers import follow

@@ -10,7 +10,7 @@ from urllib.parse import quote
 import pytest
 from flask import Flask
 
-from charger_mgmt.serving import process_of
+from charger_mgmt.serving.process import process_of
 
 from .conftest import DOCUMENT, Api, Charger
 

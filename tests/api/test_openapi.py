@@ -6,8 +6,8 @@ import pytest
 from flask import Flask
 
 import config
-from charger_mgmt.api.endpoint import endpoint
-from charger_mgmt.api.reading import Sent
+from charger_mgmt.web.endpoint import endpoint
+from charger_mgmt.web.reading import Sent
 
 from .conftest import DOCUMENT, OPERATIONS, Api, path_shape
 

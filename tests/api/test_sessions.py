@@ -10,10 +10,10 @@ import pytest
 from flask import Flask
 from sqlalchemy import event
 
+from charger_mgmt.database.models import Command, Tag, Transaction
 from charger_mgmt.extensions import db
 from charger_mgmt.ocppj import frames
-from charger_mgmt.serving import process_of
-from charger_mgmt.store.models import Command, Tag, Transaction
+from charger_mgmt.serving.process import process_of
 
 from .conftest import Api, Charger
 from .test_commands import until

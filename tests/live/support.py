@@ -12,8 +12,8 @@ from gevent import socket as gevent_socket
 from gevent.event import Event
 from gevent.queue import Queue
 
-from charger_mgmt.live.keepalive import KeepAlive
-from charger_mgmt.live.socket import SUBPROTOCOL, ChargerSocket, SocketClosed
+from charger_mgmt.websocket.keepalive import KeepAlive
+from charger_mgmt.websocket.socket import SUBPROTOCOL, ChargerSocket, SocketClosed
 
 KEY = base64.b64encode(b"0123456789abcdef").decode()
 

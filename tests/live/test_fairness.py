@@ -8,8 +8,8 @@ import pytest
 from charger_mgmt import beside as long_work
 from charger_mgmt.beside import LONG, beside
 from charger_mgmt.clock import monotonic
-from charger_mgmt.live import fairness
-from charger_mgmt.live.fairness import Bucket, Turnstile
+from charger_mgmt.websocket import fairness
+from charger_mgmt.websocket.fairness import Bucket, Turnstile
 
 
 def test_a_bucket_lends_at_most_what_it_holds_and_says_how_long_to_wait() -> None:

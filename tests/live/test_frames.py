@@ -12,8 +12,8 @@ from wsproto.events import BytesMessage, CloseConnection, TextMessage
 from wsproto.events import Ping as WsPing
 from wsproto.events import Pong as WsPong
 
-from charger_mgmt.live import frames
-from charger_mgmt.live.frames import Close, FrameReader, Ping, Pong, ProtocolViolation
+from charger_mgmt.websocket import frames
+from charger_mgmt.websocket.frames import Close, FrameReader, Ping, Pong, ProtocolViolation
 from tests.wire.raw import BINARY, CLOSE, CONTINUATION, PING, PONG, TEXT, frame
 
 texts = st.text(st.characters(exclude_categories=["Cs"]), max_size=400)

@@ -7,8 +7,8 @@ from collections.abc import Iterator
 import pytest
 
 from charger_mgmt.clock import monotonic
-from charger_mgmt.live import garbage
-from charger_mgmt.live.garbage import Garbage
+from charger_mgmt.websocket import garbage
+from charger_mgmt.websocket.garbage import Garbage
 
 
 class Sockets:

@@ -8,7 +8,7 @@ from typing import Any
 import gevent
 import pytest
 
-from charger_mgmt.live.keepalive import KeepAlive
+from charger_mgmt.websocket.keepalive import KeepAlive
 from tests.wire.raw import PONG, TEXT, frame
 
 from .support import pair, until
@@ -111,7 +111,7 @@ def test_an_ended_socket_is_forgotten(keepalive, ends) -> None:
 def test_unfinished_messages_have_a_bound_for_all_sockets_together(
     keepalive, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("charger_mgmt.live.keepalive.MOST_HELD", 100_000)
+    monkeypatch.setattr("charger_mgmt.websocket.keepalive.MOST_HELD", 100_000)
     sockets = [pair(keepalive=keepalive) for _ in range(4)]
     readers = [gevent.spawn(ours.receive) for ours, _ in sockets]
     now = sockets[0][0].heard_at

@@ -12,9 +12,9 @@ from gevent.event import Event
 
 from charger_mgmt.beside import LONG
 from charger_mgmt.errors import CallErrored, CallTimedOut, ChargerGone
-from charger_mgmt.live.last_seen import LastSeen
-from charger_mgmt.live.registry import Registry
-from charger_mgmt.live.session import MALFORMED_LIMIT, QUEUE_CHARACTERS, QUEUE_LIMIT, Session
+from charger_mgmt.gateway.last_seen import LastSeen
+from charger_mgmt.gateway.registry import Registry
+from charger_mgmt.gateway.session import MALFORMED_LIMIT, QUEUE_CHARACTERS, QUEUE_LIMIT, Session
 from charger_mgmt.ocppj.conversation import CallReceived
 
 from .support import PipeSocket, until

@@ -14,8 +14,8 @@ from wsproto.connection import Connection, ConnectionType
 from wsproto.events import TextMessage
 
 import charger_mgmt.extensions  # noqa: F401 - puts our socket class in place
-from charger_mgmt.live.keepalive import KeepAlive
-from charger_mgmt.live.socket import ChargerSocket, SocketClosed
+from charger_mgmt.websocket.keepalive import KeepAlive
+from charger_mgmt.websocket.socket import ChargerSocket, SocketClosed
 from tests.wire.raw import CLOSE, PING, PONG, TEXT, frame
 
 from .support import pair, socket_head, until

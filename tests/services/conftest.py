@@ -12,16 +12,16 @@ import pytest
 from sqlalchemy import create_engine, select
 
 from charger_mgmt import clock
+from charger_mgmt.database import bulk
+from charger_mgmt.database.database import Database
+from charger_mgmt.database.models import Base, Tag
 from charger_mgmt.domain import dialect
 from charger_mgmt.domain.facts import Comes
 from charger_mgmt.domain.outcomes import Opened
-from charger_mgmt.services.committer import Committer, Ticket
-from charger_mgmt.services.feed import Feed
-from charger_mgmt.services.handlers import HANDLERS
-from charger_mgmt.services.inbound import CONNECT, ChargerMessage, FollowUp, Reply
-from charger_mgmt.store import bulk
-from charger_mgmt.store.database import Database
-from charger_mgmt.store.models import Base, Tag
+from charger_mgmt.feed import Feed
+from charger_mgmt.intake.committer import Committer, Ticket
+from charger_mgmt.intake.messages import CONNECT, ChargerMessage, FollowUp, Reply
+from charger_mgmt.serving.handlers import HANDLERS
 from tests.live.support import until
 from tests.support.messages import gone, message, spoken
 from tests.support.settings import marked, settings_for

@@ -3,9 +3,10 @@
 import pytest
 
 from charger_mgmt import clock
+from charger_mgmt.chargers import connections
+from charger_mgmt.charging import by_operator
+from charger_mgmt.database.models import Charger, ChargerEvent, Connector, Transaction
 from charger_mgmt.dialects import timestamps
-from charger_mgmt.services import connections, transactions
-from charger_mgmt.store.models import Charger, ChargerEvent, Connector, Transaction
 
 from .conftest import ago, text
 
@@ -226,7 +227,7 @@ def test_the_stop_of_a_flat_session_that_an_operator_ended_brings_its_time(centr
         "StartTransaction", {"sessionId": "A", "connectorId": 1, "timestamp": text(began)}
     )
     with central.engine.begin() as conn:
-        transactions.end_by_operator(conn, started.payload["transactionId"], now=clock.now())
+        by_operator.end_by_operator(conn, started.payload["transactionId"], now=clock.now())
     for _ in range(2):
         charger.sends("StopTransaction", {"sessionId": "A", "timestamp": text(ended)})
         assert central.row(Transaction).effective_end == ended

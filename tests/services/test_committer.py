@@ -9,10 +9,10 @@ import pymysql
 import pytest
 from sqlalchemy import event, exc
 
+from charger_mgmt.database.faults import Fault, classify
+from charger_mgmt.database.models import Inbox, Transaction
 from charger_mgmt.errors import DatabaseAway
-from charger_mgmt.services.committer import ProcessingFailed, Ticket
-from charger_mgmt.store.faults import Fault, classify
-from charger_mgmt.store.models import Inbox, Transaction
+from charger_mgmt.intake.committer import ProcessingFailed, Ticket
 from tests.conftest import migrate
 from tests.support.messages import spoken
 from tests.support.processes import wait_until

@@ -9,10 +9,10 @@ import pytest
 from sqlalchemy import event, select
 
 from charger_mgmt.beside import LONG
+from charger_mgmt.database.models import Charger, Transaction
 from charger_mgmt.errors import DatabaseAway
-from charger_mgmt.services.committer import Committer
-from charger_mgmt.services.inbound import Reply
-from charger_mgmt.store.models import Charger, Transaction
+from charger_mgmt.intake.committer import Committer
+from charger_mgmt.intake.messages import Reply
 from tests.support.messages import spoken
 from tests.support.processes import wait_until
 

@@ -7,10 +7,10 @@ from datetime import timedelta
 import pytest
 
 from charger_mgmt import clock
+from charger_mgmt.database import chargers as store
+from charger_mgmt.database.models import Charger, ChargerEvent, Connector, StatusChange, Transaction
 from charger_mgmt.errors import Conflict, NotFound
-from charger_mgmt.services import connectors
-from charger_mgmt.store import chargers as store
-from charger_mgmt.store.models import Charger, ChargerEvent, Connector, StatusChange, Transaction
+from charger_mgmt.status import connectors
 
 AFTER = timedelta(minutes=10)
 #: A look at a time when everything that a charger has to report must have come.

@@ -10,7 +10,7 @@ from sqlalchemy import event
 
 from charger_mgmt import clock
 from charger_mgmt.errors import DatabaseAway
-from charger_mgmt.services.feed import CommandEnded, Feed, SessionBegan, SessionEnded
+from charger_mgmt.feed import CommandEnded, Feed, SessionBegan, SessionEnded
 
 from .conftest import ago
 

@@ -5,8 +5,8 @@ from datetime import timedelta
 import pytest
 
 from charger_mgmt import clock
-from charger_mgmt.services import transactions
-from charger_mgmt.store.models import Inbox, Transaction
+from charger_mgmt.charging import by_operator
+from charger_mgmt.database.models import Inbox, Transaction
 
 from .conftest import ago, text
 
@@ -218,11 +218,11 @@ def test_a_session_that_was_given_up_and_goes_on_is_in_progress_again(central):
 def test_an_open_session_without_any_sign_is_flagged_until_there_is_one(central):
     charger = central.charger()
     started = charger.starts(ago(hours=1))["transactionId"]
-    later = clock.now() + transactions.NO_SIGN_AFTER + timedelta(seconds=1)
+    later = clock.now() + by_operator.NO_SIGN_AFTER + timedelta(seconds=1)
 
     def flagged(at):
         with central.engine.begin() as conn:
-            return transactions.flag_without_sign(conn, at)
+            return by_operator.flag_without_sign(conn, at)
 
     assert flagged(clock.now()) == 0  # we have only just heard of it
     charger.reports(1, "Charging")

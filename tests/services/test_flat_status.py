@@ -5,11 +5,12 @@ from datetime import timedelta
 import pytest
 
 from charger_mgmt import clock
+from charger_mgmt.charging import by_operator
+from charger_mgmt.database import watch
+from charger_mgmt.database.models import Charger, Transaction
 from charger_mgmt.domain.dialect import FLAT
 from charger_mgmt.errors import ChargerBusy
-from charger_mgmt.services import liveness, transactions
-from charger_mgmt.store import watch
-from charger_mgmt.store.models import Charger, Transaction
+from charger_mgmt.status import silence
 
 from .conftest import ago
 
@@ -40,7 +41,7 @@ def falls_silent(central, charger):
         watch.resume(conn)
         conn.execute(Charger.__table__.update().values(last_seen_at=ago(hours=1)))
         conn.exec_driver_sql("UPDATE watch SET resumed_at = '2026-01-01 00:00:00'")
-        assert liveness.sweep(conn, LIMIT) == [charger.identity]
+        assert silence.sweep(conn, LIMIT) == [charger.identity]
 
 
 def test_it_is_charging_while_it_has_an_open_session(central, flat):
@@ -94,11 +95,11 @@ def test_an_operator_ends_the_session_of_a_silent_charger_and_it_stays_silent(ce
     falls_silent(central, flat)
     seen = central.row(Charger).last_seen_at
     with central.engine.begin() as conn:
-        transactions.end_by_operator(conn, conn.scalar(Transaction.__table__.select()), now=clock.now())
+        by_operator.end_by_operator(conn, conn.scalar(Transaction.__table__.select()), now=clock.now())
     row = central.row(Charger)
     assert (row.status, row.reported_status, row.last_seen_at) == ("Unavailable", "Available", seen)
     with central.engine.begin() as conn:
-        liveness.note_seen(conn, [flat.id])
+        silence.note_seen(conn, [flat.id])
     assert status(central) == "Available"
 
 
@@ -106,7 +107,7 @@ def test_a_session_given_up_by_an_operator_no_longer_shows_as_charging(central, 
     begins(flat, "A")
     with central.engine.begin() as conn:
         transaction_id = conn.scalar(Transaction.__table__.select())
-        transactions.interrupt_by_operator(
+        by_operator.interrupt_by_operator(
             conn, transaction_id, spoken=FLAT, now=clock.now(), requested_by="ops"
         )
     assert (central.row(Transaction).status, status(central)) == ("Interrupted", "Available")
@@ -118,12 +119,12 @@ def test_an_operators_start_is_no_sign_of_life(central, flat):
         conn.execute(Charger.__table__.update().values(last_seen_at=seen))
     with central.engine.begin() as conn:
         charger = conn.execute(Charger.__table__.select()).one()
-        transactions.start_by_operator(
+        by_operator.start_by_operator(
             conn, charger, "ABC123", connector_id=None, id_tag=None, id_tag_status="Accepted", now=clock.now()
         )
     row = central.row(Charger)
     assert (row.status, row.last_seen_at) == ("Charging", seen)
     with central.engine.begin() as conn, pytest.raises(ChargerBusy):
-        transactions.start_by_operator(
+        by_operator.start_by_operator(
             conn, charger, "ABC124", connector_id=1, id_tag=None, id_tag_status="Accepted", now=clock.now()
         )

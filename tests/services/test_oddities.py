@@ -2,7 +2,7 @@
 
 import pytest
 
-from charger_mgmt.store.models import ChargerEvent, ChargerOddity, Connector
+from charger_mgmt.database.models import ChargerEvent, ChargerOddity, Connector
 
 
 def test_each_kind_is_one_row_with_a_count_and_the_last_example(central):

@@ -5,9 +5,17 @@ from dataclasses import replace
 import pytest
 
 from charger_mgmt import clock
-from charger_mgmt.services import retention
-from charger_mgmt.store import bulk
-from charger_mgmt.store.models import ChargerEvent, Command, Inbox, MeterValue, StatusChange, Tag, Transaction
+from charger_mgmt.database import bulk
+from charger_mgmt.database.models import (
+    ChargerEvent,
+    Command,
+    Inbox,
+    MeterValue,
+    StatusChange,
+    Tag,
+    Transaction,
+)
+from charger_mgmt.serving import retention
 
 from .conftest import ago
 

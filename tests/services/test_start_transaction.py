@@ -5,8 +5,8 @@ from datetime import timedelta
 import pytest
 
 from charger_mgmt import clock
-from charger_mgmt.store import bulk
-from charger_mgmt.store.models import Command, Inbox, Tag, Transaction
+from charger_mgmt.database import bulk
+from charger_mgmt.database.models import Command, Inbox, Tag, Transaction
 
 from .conftest import ago
 

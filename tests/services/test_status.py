@@ -5,9 +5,9 @@ from datetime import timedelta
 import pytest
 
 from charger_mgmt import clock
-from charger_mgmt.services import liveness
-from charger_mgmt.store import watch
-from charger_mgmt.store.models import Charger, Connector, StatusChange, Transaction
+from charger_mgmt.database import watch
+from charger_mgmt.database.models import Charger, Connector, StatusChange, Transaction
+from charger_mgmt.status import silence
 
 from .conftest import ago
 
@@ -131,12 +131,12 @@ def last_seen(central, charger, moment):
 
 def sweep(central):
     with central.engine.begin() as conn:
-        return list(liveness.sweep(conn, LIMIT))
+        return list(silence.sweep(conn, LIMIT))
 
 
 def speaks(central, charger):
     with central.engine.begin() as conn:
-        liveness.note_seen(conn, {charger.id})
+        silence.note_seen(conn, {charger.id})
 
 
 def test_a_charger_silent_beyond_the_limit_is_unavailable(watched):

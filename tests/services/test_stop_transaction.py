@@ -2,7 +2,7 @@
 
 import pytest
 
-from charger_mgmt.store.models import Inbox, MeterValue, Transaction
+from charger_mgmt.database.models import Inbox, MeterValue, Transaction
 
 from .conftest import ago
 

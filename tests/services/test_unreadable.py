@@ -1,6 +1,6 @@
 """A broken StopTransaction ends its session, and what was lost in it is in the inbox."""
 
-from charger_mgmt.store.models import Inbox, Transaction
+from charger_mgmt.database.models import Inbox, Transaction
 
 from .conftest import ago
 

@@ -9,9 +9,9 @@ import pytest
 from flask import Flask
 from sqlalchemy import Connection, select
 
-from charger_mgmt.serving import process_of
-from charger_mgmt.store import bulk
-from charger_mgmt.store.models import Charger, ChargerEvent, Inbox, Tag
+from charger_mgmt.database import bulk
+from charger_mgmt.database.models import Charger, ChargerEvent, Inbox, Tag
+from charger_mgmt.serving.process import process_of
 
 MOMENT = datetime(2026, 3, 29, 1, 59, 59, 987654, tzinfo=timezone(timedelta(hours=2)))
 TEXTS = [

@@ -17,8 +17,8 @@ from sqlalchemy.exc import OperationalError
 
 import config
 from charger_mgmt import database_url
+from charger_mgmt.database import engine
 from charger_mgmt.errors import ConfigurationError
-from charger_mgmt.store import engine
 from tests.support.mariadb import MariaDB
 from tests.support.server import ROOT, GunicornServer
 

@@ -6,7 +6,7 @@ import pytest
 from sqlalchemy import text
 
 import config
-from charger_mgmt.store import engine
+from charger_mgmt.database import engine
 
 
 @pytest.mark.mariadb

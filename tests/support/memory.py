@@ -20,9 +20,9 @@ from gevent.queue import Queue
 from charger_mgmt.gateway import connection, flat
 from charger_mgmt.gateway.addresses import SEGMENT
 from charger_mgmt.gateway.admission import FLAT, Refused
-from charger_mgmt.live.socket import SocketClosed
-from charger_mgmt.serving import process_of
+from charger_mgmt.serving.process import process_of
 from charger_mgmt.simulate.transport import ConnectionLost, HandshakeRefused, Receiver
+from charger_mgmt.websocket.socket import SocketClosed
 
 #: Seconds for the system's side to notice that a charger has gone.
 FAREWELL = 5.0

@@ -15,7 +15,7 @@ from charger_mgmt.dialects.ocpp16.published import names
 from charger_mgmt.dialects.ocpp16.table import INCOMING
 from charger_mgmt.domain import dialect, outcomes
 from charger_mgmt.domain.facts import Goes
-from charger_mgmt.services.inbound import DISCONNECT, ChargerMessage, Reply
+from charger_mgmt.intake.messages import DISCONNECT, ChargerMessage, Reply
 
 FROM_CHARGER = frozenset(INCOMING)
 NEVER_REFUSED = frozenset(action for action, row in INCOMING.items() if row.never_refused)

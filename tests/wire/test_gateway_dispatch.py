@@ -14,9 +14,9 @@ from charger_mgmt.gateway import dispatch
 from charger_mgmt.gateway.admission import FLAT, Admitted
 from charger_mgmt.gateway.flat import FlatSession
 from charger_mgmt.gateway.follow_ups import FollowUps
-from charger_mgmt.live.session import Session
+from charger_mgmt.gateway.session import Session
 from charger_mgmt.ocppj.conversation import CallReceived
-from charger_mgmt.serving import process_of
+from charger_mgmt.serving.process import process_of
 from tests.live.support import PipeSocket, until
 
 STATUS = {"connectorId": 1, "errorCode": "NoError", "status": "Available"}

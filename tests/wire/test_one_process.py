@@ -8,9 +8,9 @@ import time
 
 import pytest
 
+from charger_mgmt.database import engine, sole
+from charger_mgmt.database.sole import SoleProcess
 from charger_mgmt.errors import AnotherProcess
-from charger_mgmt.store import engine, sole
-from charger_mgmt.store.sole import SoleProcess
 from tests.support.processes import wait_until
 from tests.support.server import GunicornServer
 from tests.support.settings import settings_for

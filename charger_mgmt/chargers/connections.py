@@ -1,0 +1,216 @@
+"""A charger's socket opens and closes: who owns the identity.
+
+The database issues a generation for each connection; the newest one owns the identity, and only it may
+change the connection state. So the late close of a dead socket cannot touch the living one, on this
+process or another.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from datetime import datetime
+from typing import Any, NamedTuple
+
+from sqlalchemy import Connection, select, update
+
+from ..database import bulk
+from ..database.bulk import storable
+from ..database.models import Charger
+from ..domain import dialect, facts
+from ..domain.outcomes import Opened
+from ..intake import events
+from ..intake.messages import ChargerMessage, Reply, Settings
+
+_C = Charger.__table__.c
+#: What an operator, or the charger itself, has said of a charger before it was removed, unsaid.
+AS_NEW: dict[str, Any] = {
+    "removed_at": None,
+    "approved": None,
+    "blocked": False,
+    "registration": None,
+    "bound_dialect": None,
+    "dialect_pinned": False,
+    "password_hash": None,
+    "pending_password_hashes": None,
+    "allow_without_password": False,
+    "allow_missing_subprotocol": False,
+    "strict": False,
+    "automatic_calls": True,
+    "booted_at": None,
+    "number_of_connectors": None,
+    "box_since": None,
+    "clock_skew_ms": None,
+    **dict.fromkeys(
+        ("vendor", "model", "firmware_version", "charge_point_serial_number", "charge_box_serial_number")
+    ),
+    **dict.fromkeys(("iccid", "imsi", "meter_type", "meter_serial_number")),
+    **dict.fromkeys(("firmware_status", "firmware_status_at", "diagnostics_status", "diagnostics_status_at")),
+    **dict.fromkeys(("name", "address", "city", "postal_code", "country", "latitude", "longitude")),
+}
+#: Dialects in which a socket stands for one charger.
+_OWN_SOCKETS = [each.name for each in dialect.BY_NAME.values() if each.takes_calls]
+#: Of connections whose process ended without a word.
+_LEFT_BEHIND = "the server's process ended"
+
+
+def connect(
+    conn: Connection, messages: Sequence[ChargerMessage[facts.Comes]], now: datetime, settings: Settings
+) -> list[Reply]:
+    """Give each connection its generation; create the charger where it is new.
+
+    The outcomes are Opened. The messages' own charger_id is not looked at: it may not exist yet. A charger that was
+    removed begins anew.
+    """
+    identities = bulk.distinct(message.identity for message in messages)
+    rows = _lock(conn, identities)
+    if removed := [row.id for row in rows.values() if row.removed_at is not None]:
+        conn.execute(update(Charger.__table__).where(_C.id.in_(removed)).values(AS_NEW | {"created_at": now}))
+        rows |= _lock(conn, identities)
+    missing = [identity for identity in identities if identity not in rows]
+    if missing:
+        bulk.insert_new(
+            conn, Charger.__table__, [{"identity": identity, "created_at": now} for identity in missing]
+        )
+        rows |= _lock(conn, missing)
+    generations = {identity: row.generation for identity, row in rows.items()}
+    latest: dict[str, dict[str, Any]] = {}
+    replies = []
+    for message in messages:
+        row = rows[message.identity]
+        generations[message.identity] += 1
+        generation = generations[message.identity]
+        message.charger_id = row.id
+        latest[message.identity] = {
+            "id": row.id,
+            "generation": generation,
+            "dialect": message.fact.dialect,
+            "connected": True,
+            "process_id": message.fact.process_id,
+            "connected_since": message.received_at,
+        }
+        replies.append(
+            Reply(
+                Opened(
+                    charger_id=row.id,
+                    generation=generation,
+                    registration=row.registration,
+                    approved=row.approved,
+                    blocked=bool(row.blocked),
+                    password_hash=row.password_hash,
+                    automatic_calls=bool(row.automatic_calls),
+                    strict=bool(row.strict),
+                )
+            )
+        )
+    bulk.update(conn, Charger.__table__, list(latest.values()))
+    events.journal(
+        conn,
+        (
+            (
+                message,
+                "Connected",
+                {"generation": reply.outcome.generation, "address": message.fact.address},
+            )
+            for message, reply in zip(messages, replies, strict=True)
+        ),
+    )
+    return replies
+
+
+def disconnect(
+    conn: Connection, messages: Sequence[ChargerMessage[facts.Goes]], now: datetime, settings: Settings
+) -> list[Reply]:
+    """Note that a socket has closed, unless a newer one owns the identity by now."""
+    _have_gone(conn, [_Gone(m.charger_id, m.fact.generation, m.received_at, m.fact.reason) for m in messages])
+    events.journal(
+        conn,
+        (
+            (message, "Disconnected", {"generation": message.fact.generation, "reason": message.fact.reason})
+            for message in messages
+        ),
+    )
+    return [Reply() for _ in messages]
+
+
+def put_right(conn: Connection, process_id: str, now: datetime) -> int:
+    """At a start: chargers that a process no longer alive left as connected are not. Returns how many."""
+    return conn.execute(
+        update(Charger.__table__)
+        .where(_C.connected.is_(True), _C.process_id != process_id)
+        .values(connected=False, disconnected_at=now, disconnected_reason=_LEFT_BEHIND, process_id=None)
+    ).rowcount
+
+
+def put_right_ours(
+    conn: Connection, process_id: str, held: Callable[[], Mapping[int, int]], before: datetime, now: datetime
+) -> int:
+    """After an outage: chargers shown as connected to this process that no socket of it stands for.
+
+    When the database goes away during a commit nobody knows whether the connection in it was stored.
+    `held` tells charger row id → generation of the sockets that there are, and is asked after the rows are
+    read. Only connections made `before` the database returned are looked at; later ones may not have their
+    socket registered yet. Flat chargers share sockets and are left alone. Returns how many.
+    """
+    rows = conn.execute(
+        select(_C.id, _C.generation).where(
+            _C.connected.is_(True),
+            _C.process_id == process_id,
+            _C.dialect.in_(_OWN_SOCKETS),
+            _C.connected_since < before,
+        )
+    ).all()
+    sockets = held()
+    ghosts = [row for row in rows if sockets.get(row.id) != row.generation]
+    _have_gone(conn, [_Gone(ghost.id, ghost.generation, now, "the database was away") for ghost in ghosts])
+    return len(ghosts)
+
+
+class _Gone(NamedTuple):
+    """A connection that has ended."""
+
+    charger_id: int
+    generation: int
+    at: datetime
+    reason: str | None
+
+
+def _have_gone(conn: Connection, gone: Sequence[_Gone]) -> None:
+    """Connections have ended; nothing changes where a newer one owns the identity."""
+    wanted = bulk.distinct(one.charger_id for one in gone)
+    if not wanted:
+        return
+    newest = select(_C.id, _C.generation).where(_C.id.in_(wanted)).order_by(_C.id).with_for_update()
+    generations = {row.id: row.generation for row in conn.execute(newest)}
+    changed = {
+        one.charger_id: {
+            "id": one.charger_id,
+            "connected": False,
+            "disconnected_at": one.at,
+            "disconnected_reason": one.reason and storable(one.reason)[:255],
+            "process_id": None,
+        }
+        for one in gone
+        if generations.get(one.charger_id) == one.generation
+    }
+    bulk.update(conn, Charger.__table__, list(changed.values()))
+
+
+def _lock(conn: Connection, identities: list[str]) -> dict[str, Any]:
+    rows = conn.execute(
+        select(
+            _C.id,
+            _C.identity,
+            _C.generation,
+            _C.registration,
+            _C.approved,
+            _C.blocked,
+            _C.password_hash,
+            _C.automatic_calls,
+            _C.strict,
+            _C.removed_at,
+        )
+        .where(_C.identity.in_(identities))
+        .order_by(_C.id)
+        .with_for_update()
+    )
+    return {row.identity: row for row in rows}

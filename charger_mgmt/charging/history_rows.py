@@ -1,0 +1,129 @@
+"""Charging sessions as operators read them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from sqlalchemy import Connection, Row, Select, and_, func, or_, select
+
+from ..database import pages
+from ..database.models import Charger, MeterValue, Transaction
+from ..database.pages import Page
+from ..domain.transactions import IN_PROGRESS
+
+#: Hardly any session lasts longer.
+LONG = timedelta(days=1)
+_EARLIEST = datetime.min.replace(tzinfo=UTC) + LONG
+
+_BY_CHARGER_AND_START = "FORCE INDEX (ix_transactions_charger_id_effective_start)"
+
+_T = Transaction.__table__.c
+_C = Charger.__table__.c
+#: Looked up for each row of the page: a join makes MariaDB read all chargers and sort all sessions first.
+_IDENTITY = select(_C.identity).where(_C.id == _T.charger_id).scalar_subquery().label("identity")
+_SESSION = select(Transaction.__table__, _IDENTITY)
+
+
+@dataclass(frozen=True, slots=True)
+class Filters:
+    """Which sessions: those that overlap [from, to) and match whatever else is given."""
+
+    charger_id: int | None = None
+    since: datetime | None = None
+    until: datetime | None = None
+    status: str | None = None
+    connector_id: int | None = None
+    id_tag: str | None = None
+    #: Those of chargers that had not been approved; else these are left out.
+    unapproved: bool = False
+
+
+def listed(
+    conn: Connection, filters: Filters, *, before: tuple[datetime, int] | None, limit: int
+) -> Sequence[Row[Any]]:
+    """Sessions, newest effective start first; those below the key (effective_start, id) `before`.
+
+    Of the sessions that overlap [from, to) nearly all began less than LONG before it: they stand together in
+    the index by start. The few that began earlier come after them in the order and are looked for by their
+    end, only when the page has room for them; a walk down the index would read all of the history.
+    """
+    query = _page(filters, before)
+    newest_first = query.order_by(_T.effective_start.desc(), _T.id.desc()).limit(limit)
+    if filters.charger_id is not None:
+        # Left alone, MariaDB reads all of a charger's history down to the page: it takes the charger for
+        # the better key and forgets the time (measured: 1.5 s instead of 9 ms).
+        newest_first = newest_first.with_hint(Transaction.__table__, _BY_CHARGER_AND_START, "mysql")
+    if filters.since is None:
+        return conn.execute(newest_first).all()
+    since = filters.since
+    floor = max(since, _EARLIEST) - LONG
+    running = or_(_T.effective_end.is_(None), _T.effective_end > since)
+    # A session without duration counts at its start.
+    overlapping = or_(running, _T.effective_start >= since)
+    rows = conn.execute(newest_first.where(_T.effective_start >= floor, overlapping)).all()
+    room = limit - len(rows)
+    if not room:
+        return rows
+    # An order that no index gives: with the plain one MySQL would walk down the index by start after all.
+    start = func.coalesce(_T.effective_start, _T.effective_start)
+    long_ones = query.where(_T.effective_start < floor, running).order_by(start.desc(), _T.id.desc())
+    return [*rows, *conn.execute(long_ones.limit(room))]
+
+
+def _page(filters: Filters, before: tuple[datetime, int] | None) -> Select[Any]:
+    """The sessions that match everything but `since`, in no order."""
+    query = _SESSION.where(_T.unapproved.is_(filters.unapproved))
+    if filters.charger_id is not None:
+        query = query.where(_T.charger_id == filters.charger_id)
+    if filters.until is not None:
+        query = query.where(_T.effective_start < filters.until)
+    if filters.status is not None:
+        query = query.where(_T.status == filters.status)
+    if filters.connector_id is not None:
+        query = query.where(_T.connector_id == filters.connector_id)
+    if filters.id_tag is not None:
+        query = query.where(func.lower(_T.id_tag) == filters.id_tag.lower())
+    if before is not None:
+        start, last_id = before
+        query = query.where(
+            _T.effective_start <= start,  # alone it lets the index jump to the page
+            or_(_T.effective_start < start, and_(_T.effective_start == start, _T.id < last_id)),
+        )
+    return query
+
+
+def by_id(conn: Connection, transaction_id: int) -> Row[Any] | None:
+    return conn.execute(_SESSION.where(_T.id == transaction_id)).first()
+
+
+def by_session(conn: Connection, charger_id: int, session_id: str) -> Row[Any] | None:
+    """The newest session of one charger that goes by this sessionId."""
+    query = _SESSION.where(_T.charger_id == charger_id, _T.session_id == session_id)
+    return conn.execute(query.order_by(_T.id.desc()).limit(1)).first()
+
+
+def named(conn: Connection, session_id: str) -> tuple[Sequence[Row[Any]], Row[Any] | None]:
+    """The open sessions of any charger with this sessionId (two at most), and the newest ended one."""
+    query = _SESSION.where(_T.session_id == session_id).order_by(_T.id.desc())
+    open_ones = conn.execute(query.where(_T.status == IN_PROGRESS).limit(2)).all()
+    return open_ones, None if open_ones else conn.execute(query.limit(1)).first()
+
+
+def status_of(conn: Connection, transaction_id: int) -> str | None:
+    return conn.scalar(select(_T.status).where(_T.id == transaction_id))
+
+
+def meter_values(
+    conn: Connection, transaction_id: int, *, measurand: str | None, after: int | None, limit: int
+) -> Page:
+    """Samples of a session in the order of their arrival; those with an id above `after`."""
+    c = MeterValue.__table__.c
+    query = select(MeterValue.__table__).where(c.transaction_id == transaction_id)
+    if measurand is not None:
+        query = query.where(c.measurand == measurand)
+    if after is not None:
+        query = query.where(c.id > after)
+    return pages.fitting(conn, query, c.raw, order=c.id, limit=limit)

@@ -1,0 +1,442 @@
+"""The tables.
+
+Conventions: times are UTC with milliseconds; what a charger said and when we heard it are separate
+columns; energy is a whole number of milliwatt-hours and a sample a whole number of millionths of its
+unit, so that no float ever touches money; the raw text stands beside whatever was read from it.
+"""
+
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import (
+    JSON,
+    BigInteger,
+    Boolean,
+    ForeignKey,
+    Index,
+    Integer,
+    LargeBinary,
+    Numeric,
+    SmallInteger,
+    String,
+    UniqueConstraint,
+    false,
+    text,
+    true,
+)
+from sqlalchemy.dialects import mysql
+from sqlalchemy.orm import Mapped, mapped_column
+
+from .base import Base, BigId, ExactString, LongText, UtcDateTime
+
+#: A 128-bit hash of canonical text; the unique keys that make twice once.
+Hash = LargeBinary(16).with_variant(mysql.BINARY(16), "mysql", "mariadb")
+
+
+class Charger(Base):
+    """A charge point: one row for each identity that was ever let in or created by an operator."""
+
+    __tablename__ = "chargers"
+
+    id: Mapped[int] = mapped_column(BigId, primary_key=True)
+    identity: Mapped[str] = mapped_column(ExactString(128), unique=True)
+    #: "ocpp1.6" or "flat": what its newest connection speaks; empty until there was one.
+    dialect: Mapped[str | None] = mapped_column(String(16))
+    #: What it is held to. An accepted boot says it, and OCPP-J counts for more than flat, where anybody may speak for
+    #: it; what an operator has set (pinned) no boot changes.
+    bound_dialect: Mapped[str | None] = mapped_column(String(16))
+    dialect_pinned: Mapped[bool] = mapped_column(Boolean, server_default=false())
+    created_at: Mapped[datetime] = mapped_column(UtcDateTime)
+
+    # Onboarding. `approved` is the operator's word (None: none yet); `registration` is what the last
+    # BootNotification was answered: Accepted, Pending, Rejected; None: it never booted.
+    approved: Mapped[bool | None] = mapped_column(Boolean)
+    registration: Mapped[str | None] = mapped_column(String(16))
+    booted_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    #: Salted hash of the HTTP Basic password; None: the charger needs none.
+    password_hash: Mapped[str | None] = mapped_column(String(255))
+    #: Of keys sent to the charger whose answer is not known: each is valid beside the password until one of them
+    #: is used. Space-separated; see chargers/passwords.py.
+    pending_password_hashes: Mapped[str | None] = mapped_column(String(255))
+    #: Its messages are held to the letter of the specification; else what the meaning survives is taken.
+    strict: Mapped[bool] = mapped_column(Boolean, server_default=false())
+    #: The charger may connect without offering a subprotocol (some makes do not).
+    allow_missing_subprotocol: Mapped[bool] = mapped_column(Boolean, server_default=false())
+    #: Calls that the system makes by itself (configuration, triggers) may be sent to it.
+    automatic_calls: Mapped[bool] = mapped_column(Boolean, server_default=true())
+
+    #: It is let in without a password although CHARGER_AUTH=password.
+    allow_without_password: Mapped[bool] = mapped_column(Boolean, server_default=false())
+    #: An operator has shut it out for the time being.
+    blocked: Mapped[bool] = mapped_column(Boolean, server_default=false())
+    #: An operator has removed it: nobody knows it any more, but its sessions stay.
+    removed_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+
+    # Inventory, from BootNotification.
+    vendor: Mapped[str | None] = mapped_column(String(255))
+    model: Mapped[str | None] = mapped_column(String(255))
+    firmware_version: Mapped[str | None] = mapped_column(String(255))
+    charge_point_serial_number: Mapped[str | None] = mapped_column(String(255))
+    charge_box_serial_number: Mapped[str | None] = mapped_column(String(255))
+    iccid: Mapped[str | None] = mapped_column(String(255))
+    imsi: Mapped[str | None] = mapped_column(String(255))
+    meter_type: Mapped[str | None] = mapped_column(String(255))
+    meter_serial_number: Mapped[str | None] = mapped_column(String(255))
+    firmware_status: Mapped[str | None] = mapped_column(String(32))
+    firmware_status_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    diagnostics_status: Mapped[str | None] = mapped_column(String(32))
+    diagnostics_status_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    #: NumberOfConnectors, if the charger has told it since its last boot.
+    number_of_connectors: Mapped[int | None] = mapped_column(Integer)
+    #: Since when it is this box: the boot that first named another model or serial number than the one before.
+    box_since: Mapped[datetime | None] = mapped_column(UtcDateTime)
+
+    # Where it stands.
+    name: Mapped[str | None] = mapped_column(String(255))
+    address: Mapped[str | None] = mapped_column(String(255))
+    city: Mapped[str | None] = mapped_column(String(255))
+    postal_code: Mapped[str | None] = mapped_column(String(32))
+    country: Mapped[str | None] = mapped_column(String(2))
+    latitude: Mapped[Any | None] = mapped_column(Numeric(9, 6))
+    longitude: Mapped[Any | None] = mapped_column(Numeric(9, 6))
+
+    # The conversation. The newest generation owns the identity; older sockets may not touch this.
+    generation: Mapped[int] = mapped_column(BigInteger, server_default=text("0"))
+    connected: Mapped[bool] = mapped_column(Boolean, server_default=false())
+    process_id: Mapped[str | None] = mapped_column(String(36))
+    connected_since: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    disconnected_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    disconnected_reason: Mapped[str | None] = mapped_column(String(255))
+
+    # Status. `status` is the four-word summary that operators see; `reported_status` is the same
+    # without regard to silence, so that it can return when the charger speaks again.
+    status: Mapped[str] = mapped_column(String(16), server_default="Unavailable")
+    reported_status: Mapped[str] = mapped_column(String(16), server_default="Unavailable")
+    has_fault: Mapped[bool] = mapped_column(Boolean, server_default=false())
+    silent: Mapped[bool] = mapped_column(Boolean, server_default=false())
+    last_seen_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    #: The charger's clock minus ours, in milliseconds, when it last sent a current timestamp.
+    clock_skew_ms: Mapped[int | None] = mapped_column(BigInteger)
+
+    __table_args__ = (
+        Index("ix_chargers_status", "status", "identity"),
+        Index("ix_chargers_silent_last_seen_at", "silent", "last_seen_at"),
+        Index("ix_chargers_connected_process_id", "connected", "process_id"),
+    )
+
+
+class Connector(Base):
+    """The last status that a charger reported for one connector; 0 is the charger's main part."""
+
+    __tablename__ = "connectors"
+
+    charger_id: Mapped[int] = mapped_column(ForeignKey("chargers.id"), primary_key=True)
+    connector_id: Mapped[int] = mapped_column(Integer, primary_key=True, autoincrement=False)
+    status: Mapped[str] = mapped_column(String(32))
+    error_code: Mapped[str] = mapped_column(String(32))
+    info: Mapped[str | None] = mapped_column(String(255))
+    vendor_id: Mapped[str | None] = mapped_column(String(255))
+    vendor_error_code: Mapped[str | None] = mapped_column(String(255))
+    #: The charger's own time of the change, as far as it could be read.
+    timestamp: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    received_at: Mapped[datetime] = mapped_column(UtcDateTime)
+    #: The charger's own word, where its error code is none of the specification's (`error_code`: OtherError).
+    reported_error_code: Mapped[str | None] = mapped_column(String(255))
+    #: Since when the charger is taken to have no such connector any more; a new report of it brings it back.
+    retired_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+
+
+class StatusChange(Base):
+    """The history of status changes; `connector_id` None: the charger's own four-word summary."""
+
+    __tablename__ = "status_history"
+
+    id: Mapped[int] = mapped_column(BigId, primary_key=True)
+    charger_id: Mapped[int] = mapped_column(ForeignKey("chargers.id"))
+    connector_id: Mapped[int | None] = mapped_column(Integer)
+    status: Mapped[str] = mapped_column(String(32))
+    error_code: Mapped[str | None] = mapped_column(String(32))
+    info: Mapped[str | None] = mapped_column(String(255))
+    vendor_id: Mapped[str | None] = mapped_column(String(255))
+    vendor_error_code: Mapped[str | None] = mapped_column(String(255))
+    timestamp: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    received_at: Mapped[datetime] = mapped_column(UtcDateTime)
+    reported_error_code: Mapped[str | None] = mapped_column(String(255))
+
+    __table_args__ = (
+        Index("ix_status_history_charger_id", "charger_id", "id"),
+        Index("ix_status_history_received_at", "received_at"),
+    )
+
+
+class ChargerEvent(Base):
+    """What else a charger did: boots, authorizations, data transfers, firmware and diagnostics news.
+
+    `kind` is the OCPP action, or Connected, Disconnected; `detail` is its payload and our answer.
+    """
+
+    __tablename__ = "charger_events"
+
+    id: Mapped[int] = mapped_column(BigId, primary_key=True)
+    charger_id: Mapped[int] = mapped_column(ForeignKey("chargers.id"))
+    kind: Mapped[str] = mapped_column(String(48))
+    detail: Mapped[dict[str, Any]] = mapped_column(JSON)
+    received_at: Mapped[datetime] = mapped_column(UtcDateTime)
+
+    __table_args__ = (
+        Index("ix_charger_events_charger_id", "charger_id", "id"),
+        Index("ix_charger_events_received_at", "received_at"),
+    )
+
+
+class ChargerOddity(Base):
+    """A way in which a charger departs from the specification, once for each kind and message."""
+
+    __tablename__ = "charger_oddities"
+
+    id: Mapped[int] = mapped_column(BigId, primary_key=True)
+    charger_id: Mapped[int] = mapped_column(ForeignKey("chargers.id"))
+    action: Mapped[str] = mapped_column(String(64))
+    #: One of the words of domain/oddities.py.
+    kind: Mapped[str] = mapped_column(String(64))
+    count: Mapped[int] = mapped_column(BigInteger)
+    first_at: Mapped[datetime] = mapped_column(UtcDateTime)
+    last_at: Mapped[datetime] = mapped_column(UtcDateTime)
+    #: The newest message of the kind, as it came.
+    last_raw: Mapped[str] = mapped_column(LongText)
+
+    __table_args__ = (UniqueConstraint("charger_id", "action", "kind"),)
+
+
+class Transaction(Base):
+    """One charging session. Its `id` is the transactionId: positive, 32 bits, ours."""
+
+    __tablename__ = "transactions"
+
+    id: Mapped[int] = mapped_column(Integer, primary_key=True)
+    charger_id: Mapped[int] = mapped_column(ForeignKey("chargers.id"))
+    connector_id: Mapped[int | None] = mapped_column(Integer)
+    #: The operator's sessionId or the flat charger's own transactionId.
+    session_id: Mapped[str | None] = mapped_column(ExactString(255))
+    id_tag: Mapped[str | None] = mapped_column(String(255))
+    #: What the StartTransaction was answered for its tag (Accepted, Blocked, …).
+    id_tag_status: Mapped[str | None] = mapped_column(String(16))
+    #: "In Progress", "Completed" or "Interrupted".
+    status: Mapped[str] = mapped_column(String(16))
+
+    #: Hash of (charger, connector, idTag, start, meterStart); None when no charger reported a start.
+    start_key: Mapped[bytes | None] = mapped_column(Hash)
+    start_ordinal: Mapped[int] = mapped_column(SmallInteger, server_default=text("0"))
+
+    start_timestamp: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    start_received_at: Mapped[datetime] = mapped_column(UtcDateTime)
+    #: The charger's time where it is plausible, else the time of receipt: sorts, filters and pages.
+    effective_start: Mapped[datetime] = mapped_column(UtcDateTime)
+    stop_timestamp: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    stop_received_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    #: The end that counts; for an Interrupted session the last thing known of it. None while open.
+    effective_end: Mapped[datetime | None] = mapped_column(UtcDateTime)
+
+    meter_start_mwh: Mapped[int | None] = mapped_column(BigInteger)
+    meter_stop_mwh: Mapped[int | None] = mapped_column(BigInteger)
+    #: The last energy register seen while the session ran.
+    meter_last_mwh: Mapped[int | None] = mapped_column(BigInteger)
+    meter_last_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    #: Which register that reading is of; None: the ordinary one (Outlet, no phase). See domain/samples.py.
+    meter_source: Mapped[str | None] = mapped_column(String(48))
+    #: Energy delivered; None when it cannot be known. Never negative.
+    energy_mwh: Mapped[int | None] = mapped_column(BigInteger)
+
+    #: The stop reason (section 7.36); Local when the charger gave none.
+    reason: Mapped[str | None] = mapped_column(String(32))
+    stop_id_tag: Mapped[str | None] = mapped_column(String(255))
+    reservation_id: Mapped[int | None] = mapped_column(BigInteger)
+    #: Whatever looked odd, space-separated; see domain/transactions.py.
+    #: It came from a charger that had not been approved: it is in no history until the charger is.
+    unapproved: Mapped[bool] = mapped_column(Boolean, server_default=false())
+    flags: Mapped[str] = mapped_column(String(255), server_default="")
+    #: When an Interrupted session was taken to be over; samples from later say that it was not.
+    interrupted_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    #: Why an operator closed it, and who.
+    close_reason: Mapped[str | None] = mapped_column(String(255))
+    closed_by: Mapped[str | None] = mapped_column(String(80))
+
+    __table_args__ = (
+        UniqueConstraint("start_key", "start_ordinal"),
+        Index("ix_transactions_charger_id_session_id", "charger_id", "session_id"),
+        Index("ix_transactions_charger_id_effective_start", "charger_id", "effective_start", "id"),
+        Index("ix_transactions_effective_start", "effective_start", "id"),
+        Index("ix_transactions_effective_end", "effective_end", "effective_start"),
+        Index("ix_transactions_status_charger_id", "status", "charger_id"),
+        Index("ix_transactions_session_id", "session_id"),
+        {"sqlite_autoincrement": True},
+    )
+
+
+class MeterValue(Base):
+    """One sampled value."""
+
+    __tablename__ = "meter_values"
+
+    id: Mapped[int] = mapped_column(BigId, primary_key=True)
+    charger_id: Mapped[int] = mapped_column(ForeignKey("chargers.id"))
+    connector_id: Mapped[int | None] = mapped_column(Integer)
+    transaction_id: Mapped[int | None] = mapped_column(ForeignKey("transactions.id"))
+    #: Hash of (charger, connector, time, measurand, phase, location, context, value).
+    sample_key: Mapped[bytes] = mapped_column(Hash, unique=True)
+    timestamp: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    received_at: Mapped[datetime] = mapped_column(UtcDateTime)
+    measurand: Mapped[str] = mapped_column(String(64))
+    phase: Mapped[str | None] = mapped_column(String(16))
+    context: Mapped[str] = mapped_column(String(32))
+    location: Mapped[str] = mapped_column(String(16))
+    format: Mapped[str] = mapped_column(String(16))
+    unit: Mapped[str | None] = mapped_column(String(24))
+    #: The value in millionths of its unit; None when it could not be read as a number.
+    value_micro: Mapped[int | None] = mapped_column(BigInteger)
+    #: The value as it was sent.
+    raw: Mapped[str] = mapped_column(LongText)
+
+    __table_args__ = (
+        Index("ix_meter_values_transaction_id", "transaction_id", "id"),
+        Index("ix_meter_values_charger_id_transaction_id", "charger_id", "transaction_id", "id"),
+        Index("ix_meter_values_received_at", "received_at"),
+    )
+
+
+class Inbox(Base):
+    """Charger messages that could not be turned into rows: kept whole, for the operator.
+
+    `kind`: "poison" (the database or our code refused it), "orphan-stop" (a StopTransaction that belongs
+    to no session we know), "conflicting-stop" (a second stop of a session that says something else) or "unreadable" (stored as far as it could be read; the rest is only here).
+    """
+
+    __tablename__ = "inbox"
+
+    id: Mapped[int] = mapped_column(BigId, primary_key=True)
+    charger_id: Mapped[int] = mapped_column(ForeignKey("chargers.id"))
+    kind: Mapped[str] = mapped_column(String(16))
+    #: Hash of the charger and the payload: the same message again is the same row.
+    message_key: Mapped[bytes] = mapped_column(Hash, unique=True)
+    action: Mapped[str] = mapped_column(String(64))
+    message_id: Mapped[str | None] = mapped_column(String(255))
+    raw: Mapped[str] = mapped_column(LongText)
+    reason: Mapped[str] = mapped_column(String(1000))
+    #: The minimal session made for a poisonous StartTransaction, or the one found for an orphan.
+    transaction_id: Mapped[int | None] = mapped_column(ForeignKey("transactions.id"))
+    received_at: Mapped[datetime] = mapped_column(UtcDateTime)
+
+    __table_args__ = (
+        Index("ix_inbox_charger_id", "charger_id", "id"),
+        Index("ix_inbox_kind_received_at", "kind", "received_at"),
+    )
+
+
+class Tag(Base):
+    """An idTag. One-use tags are made by a start without a tag and are valid for it only."""
+
+    __tablename__ = "tags"
+
+    id: Mapped[int] = mapped_column(BigId, primary_key=True)
+    id_tag: Mapped[str] = mapped_column(String(255))
+    #: The tag in lower case: idTags compare case-insensitively (section 7.28).
+    id_tag_key: Mapped[str] = mapped_column(ExactString(255), unique=True)
+    #: Accepted, Blocked, Expired or Invalid, by the operator's word.
+    status: Mapped[str] = mapped_column(String(16))
+    expiry_date: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    parent_id_tag: Mapped[str | None] = mapped_column(String(20))
+    #: How many transactions it may have open at once; None: no limit.
+    max_active_transactions: Mapped[int | None] = mapped_column(Integer)
+    created_at: Mapped[datetime] = mapped_column(UtcDateTime)
+    #: For a one-use tag: the command it was made for.
+    command_id: Mapped[int | None] = mapped_column(ForeignKey("commands.id"))
+
+
+class Command(Base):
+    """A call to a charger and its life.
+
+    `state`: queued → sent → accepted | rejected | error | timed out (→ late answer) | charger gone.
+    "accepted" means only that the charger said so.
+    """
+
+    __tablename__ = "commands"
+
+    id: Mapped[int] = mapped_column(BigId, primary_key=True)
+    charger_id: Mapped[int] = mapped_column(ForeignKey("chargers.id"))
+    action: Mapped[str] = mapped_column(String(64))
+    #: As sent, but for secrets, which are replaced by "***".
+    payload: Mapped[dict[str, Any]] = mapped_column(JSON)
+    state: Mapped[str] = mapped_column(String(16))
+    #: The charger's CALLRESULT payload.
+    response: Mapped[dict[str, Any] | None] = mapped_column(JSON)
+    error_code: Mapped[str | None] = mapped_column(String(64))
+    error_description: Mapped[str | None] = mapped_column(String(1000))
+    message_id: Mapped[str] = mapped_column(String(36), unique=True)
+    #: The user's name, or "system" for the calls that we make by ourselves.
+    requested_by: Mapped[str] = mapped_column(String(80))
+    #: The owner: who held the charger's socket when the command was made, and delivers it.
+    process_id: Mapped[str | None] = mapped_column(String(36))
+    created_at: Mapped[datetime] = mapped_column(UtcDateTime)
+    #: What could not be sent until then is not sent any more.
+    expires_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    sent_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    answered_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    # A remote start looks for the StartTransaction that it caused.
+    connector_id: Mapped[int | None] = mapped_column(Integer)
+    id_tag: Mapped[str | None] = mapped_column(String(20))
+    session_id: Mapped[str | None] = mapped_column(ExactString(255))
+    transaction_id: Mapped[int | None] = mapped_column(ForeignKey("transactions.id"))
+
+    __table_args__ = (
+        Index("ix_commands_charger_id", "charger_id", "id"),
+        Index("ix_commands_state", "state", "process_id"),
+        Index("ix_commands_created_at", "created_at"),
+    )
+
+
+class User(Base):
+    """A person who may use the REST API."""
+
+    __tablename__ = "users"
+
+    id: Mapped[int] = mapped_column(BigId, primary_key=True)
+    username: Mapped[str] = mapped_column(ExactString(80), unique=True)
+    password_hash: Mapped[str] = mapped_column(String(255))
+    active: Mapped[bool] = mapped_column(Boolean, server_default=true())
+    created_at: Mapped[datetime] = mapped_column(UtcDateTime)
+
+
+class LogIn(Base):
+    """From a password to the end of the last refresh token that came of it; see access/log_ins.py."""
+
+    __tablename__ = "log_ins"
+
+    id: Mapped[int] = mapped_column(BigId, primary_key=True)
+    #: What every token of this log-in names, and the one refresh token that is valid.
+    log_in_key: Mapped[str] = mapped_column(ExactString(36), unique=True)
+    user_id: Mapped[int] = mapped_column(ForeignKey("users.id"))
+    refresh_key: Mapped[str] = mapped_column(ExactString(36))
+    #: Where it came from.
+    address: Mapped[str] = mapped_column(String(64))
+    created_at: Mapped[datetime] = mapped_column(UtcDateTime)
+    refreshed_at: Mapped[datetime] = mapped_column(UtcDateTime)
+    ended_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+
+    __table_args__ = (
+        Index("ix_log_ins_user_id_created_at", "user_id", "created_at"),
+        Index("ix_log_ins_refreshed_at", "refreshed_at"),
+    )
+
+
+class Watch(Base):
+    """One row (id 1): since when the chargers are being watched without a gap.
+
+    A charger is silent only if it has not spoken since `resumed_at` either; `written_at` is the test
+    write that proves the database takes commits again.
+    """
+
+    __tablename__ = "watch"
+
+    id: Mapped[int] = mapped_column(Integer, primary_key=True, autoincrement=False)
+    resumed_at: Mapped[datetime] = mapped_column(UtcDateTime)
+    written_at: Mapped[datetime] = mapped_column(UtcDateTime)

@@ -1,0 +1,165 @@
+"""What has happened: facts, told to whoever wants to know once they are committed.
+
+Whoever stores something hands its facts to `Feed.publish` after the commit, never before. In this process that is a
+function call; a bus between processes would stand behind the same two functions, so a fact may also never come:
+whoever waits for one looks at the database when his time is over.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, TypeAlias, TypeVar
+
+from gevent.event import Event
+
+from . import clock
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class SessionBegan:
+    """A transaction has its row; `command_id` names the remote start that caused it, if one did."""
+
+    identity: str
+    transaction_id: int
+    id_tag_status: str
+    command_id: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class SessionEnded:
+    """A transaction is Completed."""
+
+    identity: str
+    transaction_id: int
+
+
+@dataclass(frozen=True, slots=True)
+class CommandQueued:
+    """A call to a charger has its row and waits for its `owner`, the process that holds the charger's socket.
+
+    `payload` is what is to be sent, secrets included: they are in no row. After `expires_at` it is not sent any more.
+    """
+
+    identity: str
+    command_id: int
+    charger_id: int
+    owner: str
+    action: str
+    payload: dict[str, Any]
+    message_id: str
+    requested_by: str
+    expires_at: datetime
+    #: Of a new AuthorizationKey: whether the charger has it is known only from its answer.
+    key_hash: str | None = None
+    #: Of the charger's keys: no answer is kept with one of them in it.
+    known_hashes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class CommandEnded:
+    """A call to a charger has come to its last `state` (commands/command_rows.py): answered, refused, or given up.
+
+    `error_code` and `error_description` are those of a CALLERROR, or say why nothing was sent.
+    """
+
+    identity: str
+    command_id: int
+    state: str
+    response: Mapping[str, Any] | None = None
+    error_code: str | None = None
+    error_description: str | None = None
+    sent: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class ChargerChanged:
+    """An operator has changed how a charger is dealt with.
+
+    `shut_out`: why its sockets must end; None: they stay. `boot_is_due`: it was Pending and is let in now.
+    """
+
+    identity: str
+    admitted: bool | None = None
+    strict: bool | None = None
+    automatic_calls: bool | None = None
+    shut_out: str | None = None
+    boot_is_due: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class NewConnectionWanted:
+    """An operator wants the charger to dial anew."""
+
+    identity: str
+
+
+Fact: TypeAlias = (
+    SessionBegan | SessionEnded | CommandQueued | CommandEnded | ChargerChanged | NewConnectionWanted
+)
+Listener: TypeAlias = Callable[[Fact], None]
+F = TypeVar("F")
+
+
+class Heard:
+    """The facts about one charger since somebody began to listen."""
+
+    def __init__(self) -> None:
+        self._facts: list[Fact] = []
+        self._news = Event()
+
+    def take(self, fact: Fact) -> None:
+        self._facts.append(fact)
+        self._news.set()
+
+    def first(self, kind: type[F], matches: Callable[[F], bool], deadline: float) -> F | None:
+        """The first one that matches: heard already, or until the deadline (monotonic seconds)."""
+        while True:
+            for fact in self._facts:
+                if isinstance(fact, kind) and matches(fact):
+                    return fact
+            if (left := deadline - clock.monotonic()) <= 0:
+                return None
+            self._news.clear()
+            self._news.wait(left)
+
+
+class Feed:
+    """Tells facts to those who have subscribed. For greenlets, not for threads."""
+
+    def __init__(self) -> None:
+        self._listeners: list[Listener] = []
+
+    def publish(self, facts: Iterable[Fact]) -> None:
+        """Tell what has been committed. Never waits and never raises: a listener that fails is logged."""
+        for fact in facts:
+            for listener in list(self._listeners):
+                try:
+                    listener(fact)
+                except Exception:
+                    log.exception("a listener failed on %s of charger %s", type(fact).__name__, fact.identity)
+
+    def subscribe(self, listener: Listener) -> Callable[[], None]:
+        """Tell the listener of every fact from now on; it must not wait. Returns what ends that."""
+        self._listeners.append(listener)
+        return lambda: self._listeners.remove(listener)
+
+    @contextmanager
+    def listening(self, identity: str) -> Iterator[Heard]:
+        """Keep the facts about a charger, from before what causes them."""
+        heard = Heard()
+
+        def listener(fact: Fact) -> None:
+            if fact.identity == identity:
+                heard.take(fact)
+
+        unsubscribe = self.subscribe(listener)
+        try:
+            yield heard
+        finally:
+            unsubscribe()

@@ -1,0 +1,95 @@
+"""One process, put together: what it consists of, and what it starts."""
+
+from __future__ import annotations
+
+import uuid
+
+from flask import Flask
+from sqlalchemy import Engine
+
+from ..access.log_ins import Devices
+from ..access.throttle import LoginThrottle
+from ..database.database import Database
+from ..database.sole import SoleProcess
+from ..feed import Feed
+from ..gateway import watch
+from ..gateway.admission import Admission
+from ..gateway.central_system import CentralSystem
+from ..gateway.changes import Changes
+from ..gateway.connection import Connections
+from ..gateway.delivery import Delivery
+from ..gateway.follow_ups import FollowUps
+from ..gateway.last_seen import LastSeen
+from ..gateway.pacing import Pacing
+from ..gateway.parts import Gateway
+from ..gateway.places import Places
+from ..gateway.registry import Registry
+from ..gateway.requests import Waiting
+from ..gateway.shutdown import shutdown
+from ..gateway.sources import Sources
+from ..intake.committer import Committer
+from ..settings import Settings
+from ..websocket.garbage import Garbage
+from ..websocket.keepalive import KeepAlive
+from . import retention
+from .handlers import HANDLERS
+
+
+class Process:
+    """Everything of which a process has one. `rest`: flask-sqlalchemy's engine."""
+
+    def __init__(self, settings: Settings, rest: Engine) -> None:
+        database, feed = Database(settings, rest), Feed()
+        self.central = CentralSystem(
+            settings=settings,
+            process_id=str(uuid.uuid4()),
+            database=database,
+            sole=SoleProcess(database.engine),
+            feed=feed,
+            committer=Committer(database, settings, HANDLERS, feed),
+            registry=Registry(),
+            last_seen=LastSeen(),
+        )
+        # Where chargers enter
+        pacing, sources, places = Pacing(settings.admissions_at_once), Sources(settings), Places()
+        self.gateway = Gateway(
+            admission=Admission(database, settings, pacing, sources, places),
+            connections=Connections(self.central, pacing, sources, places),
+            follow_ups=FollowUps(self.central),
+            keepalive=KeepAlive(settings.websocket_ping_interval, settings.heartbeat_timeout),
+            places=places,
+            waiting=Waiting(),
+        )
+        Delivery(self.central)
+        Changes(self.central)
+        # Where operators log in
+        self.throttle = LoginThrottle()
+        self.devices = Devices(settings.jwt_secret_key)
+
+    @property
+    def waiting(self) -> Waiting:
+        """Connections between two requests, and in the middle of one."""
+        return self.gateway.waiting
+
+    def start(self) -> None:
+        """Begin to serve: put right what a killed process left behind, start the greenlets.
+
+        Raises AnotherProcess and ConfigurationError, when the database has something against it.
+        """
+        central, gateway = self.central, self.gateway
+        central.committer.start()
+        retention.start(central.database.engine, central.settings)
+        watch.start(central)
+        gateway.keepalive.start()
+        gateway.places.start(gateway.waiting)
+        Garbage(gateway.keepalive).start()
+
+    def stop(self) -> None:
+        """Let every charger go, in order."""
+        shutdown(self.central, self.gateway)
+
+
+def process_of(app: Flask) -> Process:
+    """The process that an application is served by."""
+    process: Process = app.extensions["charger_mgmt"]
+    return process

@@ -1,0 +1,28 @@
+"""Where operators enter: JSON over REST."""
+
+from flask import Blueprint, Flask
+
+from ..access import tokens
+from ..access import views as auth
+from ..chargers import inbox_views as inbox
+from ..chargers import views as chargers
+from ..charging import views as transactions
+from ..commands import views as commands
+from ..extensions import jwt
+from ..tags import views as tags
+from ..web import headers, health, openapi, paths, problems, welcome
+
+
+def register(app: Flask) -> None:
+    """Put the REST API under /api, every route behind a token, and the health checks under /health."""
+    headers.register(app)
+    paths.register(app)
+    problems.register(app)
+    tokens.register(jwt)
+    api = Blueprint("api", __name__, url_prefix="/api")
+    api.before_request(tokens.require_token)
+    for noun in (auth, chargers, commands, transactions, tags, inbox, openapi):
+        api.register_blueprint(noun.blueprint)
+    app.register_blueprint(api)
+    app.register_blueprint(health.blueprint)
+    app.register_blueprint(welcome.blueprint)

@@ -1,0 +1,53 @@
+"""idTags as operators keep them; one-use tags are not theirs and stay out of sight."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Connection, Row, func, insert, select, update
+
+from ..database.base import AnyRow
+from ..database.models import Tag, Transaction
+from ..domain.authorisation import tag_key
+
+_T = Tag.__table__.c
+
+
+def find(conn: Connection, id_tag: str) -> AnyRow | None:
+    """The tag by its text, whatever its case."""
+    return conn.execute(
+        select(Tag.__table__).where(_T.id_tag_key == tag_key(id_tag), _T.command_id.is_(None))
+    ).first()
+
+
+def first_session(conn: Connection, id_tag: str) -> AnyRow | None:
+    """`id_tag, start_received_at` of the first session that names this tag, whatever its case; one-use tags
+    are none."""
+    one_use = select(_T.id).where(_T.id_tag_key == tag_key(id_tag), _T.command_id.is_not(None)).exists()
+    t = Transaction.__table__.c
+    return conn.execute(
+        select(t.id_tag, t.start_received_at)
+        .where(func.lower(t.id_tag) == id_tag.lower(), ~one_use)
+        .order_by(t.id)
+        .limit(1)
+    ).first()
+
+
+def listed(conn: Connection, *, status: str | None, after: str | None, limit: int) -> Sequence[Row[Any]]:
+    """Tags by their lower-case text; those beyond `after`."""
+    query = select(Tag.__table__).where(_T.command_id.is_(None)).order_by(_T.id_tag_key).limit(limit)
+    if status is not None:
+        query = query.where(_T.status == status)
+    return conn.execute(query.where(_T.id_tag_key > after) if after is not None else query).all()
+
+
+def add(conn: Connection, id_tag: str, now: datetime, **values: Any) -> None:
+    conn.execute(
+        insert(Tag.__table__).values(id_tag=id_tag, id_tag_key=tag_key(id_tag), created_at=now, **values)
+    )
+
+
+def change(conn: Connection, tag_id: int, **values: Any) -> None:
+    conn.execute(update(Tag.__table__).where(_T.id == tag_id).values(**values))

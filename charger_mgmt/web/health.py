@@ -1,0 +1,54 @@
+"""Is the process alive, is it ready: /health, without a token."""
+
+from __future__ import annotations
+
+from typing import Annotated, NoReturn
+
+import gevent
+from flask import Blueprint, abort
+from sqlalchemy import select
+from sqlalchemy.exc import SQLAlchemyError
+
+from ..database.connections import reading
+from ..database.models import Watch
+from ..errors import DatabaseAway
+from ..extensions import db
+from .answers import Answer
+from .endpoint import endpoint
+from .fields import choice
+from .problems import problem
+
+blueprint = Blueprint("health", __name__, url_prefix="/health")
+#: Seconds that the database may take for its answer.
+PATIENCE = 3
+
+
+class Health(Answer):
+    status: Annotated[str, choice(("live", "ready"))]
+
+
+@blueprint.get("/live")
+@endpoint(answers={200: "It does."}, access="open", any_query=True)
+def live() -> Health:
+    """Does the process answer."""
+    return Health("live")
+
+
+@blueprint.get("/ready")
+@endpoint(answers={200: "It does."}, errors=("database-away",), access="open", any_query=True)
+def ready() -> Health:
+    """Does the database answer."""
+    with gevent.Timeout(PATIENCE, False):
+        try:
+            with reading(db.engine) as conn:
+                conn.execute(select(Watch.id).limit(1)).all()
+        except DatabaseAway as error:
+            _not_ready(str(error))
+        except SQLAlchemyError:
+            _not_ready("The database lacks our tables: run `flask db upgrade`.")
+        return Health("ready")
+    _not_ready("The database does not answer in time.")
+
+
+def _not_ready(why: str) -> NoReturn:
+    abort(problem(503, "database-away", why, headers={"Retry-After": "5"}))
