@@ -199,7 +199,7 @@ access_log_format = '%(h)s "%(r)s" %(s)s, %(b)s bytes, %(M)s ms'
 
 def post_worker_init(worker) -> None:
     """SIGTERM also closes the chargers' sockets, so that they redial at once and the worker can go."""
-    from charger_mgmt.serving.process.process import process_of
+    from charger_mgmt.serving.process import process_of
     from gunicorn.workers import ggevent
 
     from charger_mgmt.gateway.shutdown import shut_down_on_sigterm
@@ -233,6 +233,6 @@ def post_worker_init(worker) -> None:
 
 def worker_int(worker) -> None:
     """SIGQUIT: the same, before gunicorn ends the worker."""
-    from charger_mgmt.serving.process.process import process_of
+    from charger_mgmt.serving.process import process_of
 
     process_of(worker.wsgi).stop()
