@@ -199,10 +199,10 @@ access_log_format = '%(h)s "%(r)s" %(s)s, %(b)s bytes, %(M)s ms'
 
 def post_worker_init(worker) -> None:
     """SIGTERM also closes the chargers' sockets, so that they redial at once and the worker can go."""
-    from charger_mgmt.serving.process import process_of
     from gunicorn.workers import ggevent
 
     from charger_mgmt.gateway.shutdown import shut_down_on_sigterm
+    from charger_mgmt.serving.process import process_of
 
     process = process_of(worker.wsgi)
     own = process.gateway
