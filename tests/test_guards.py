@@ -19,7 +19,7 @@ EVERYTHING = {path.stem if path.is_file() else path.name for path in PACKAGE.ite
 
 #: Rooms, and modules that stand beside them, in one order: each may import those before it.
 ORDER = (
-    "errors", "clock", "proxies", "database_url", "settings", "domain", "ocppj", "dialects", "beside",
+    "trees", "errors", "clock", "proxies", "database_url", "settings", "domain", "ocppj", "dialects", "beside",
     "websocket", "database", "feed", "central", "extensions", "intake", "web",
     "access", "tags", "status", "chargers", "commands", "charging",
     "gateway", "simulate", "serving",
@@ -27,11 +27,11 @@ ORDER = (
 #: What a room may import, where that is less.
 ONLY = {
     "domain": set(),
-    "ocppj": set(),
-    "dialects": {"ocppj", "domain"},
+    "ocppj": {"trees"},
+    "dialects": {"ocppj", "domain", "trees"},
     "websocket": {"clock"},
     "database": {"domain", "errors", "clock", "settings"},
-    "web": {"domain", "errors", "clock", "central", "database", "extensions"},
+    "web": {"trees", "domain", "errors", "clock", "central", "database", "extensions"},
     "simulate": {"ocppj", "clock"},
 }
 #: What a pure room may import from outside, beside the standard library.

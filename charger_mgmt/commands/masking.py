@@ -8,6 +8,7 @@ from typing import Any, Final
 
 from ..chargers import passwords
 from ..database.bulk import storable
+from ..trees import mapped
 
 HIDDEN: Final = "***"
 _NAME: Final = "authorizationkey"
@@ -41,26 +42,23 @@ class Masking:
                 return HIDDEN
         return storable(text)
 
-    def tree(self, value: Any, depth: int = 0) -> Any:
+    def tree(self, value: Any) -> Any:
         """A JSON value, as any database takes it."""
+        too_deep = "(nested too deeply)"
+        return mapped(value, self._leaf, self._members, deepest=_DEEPEST, beyond=lambda _: too_deep)
+
+    def _leaf(self, value: Any) -> Any:
         if isinstance(value, str):
             return self.text(value)
-        if isinstance(value, Decimal):  # below the depth to which answers are checked
-            return str(value)
-        if not isinstance(value, list | dict):
-            return value
-        if depth >= _DEEPEST:
-            return "(nested too deeply)"
-        if isinstance(value, list):
-            return [self.tree(item, depth + 1) for item in value]
+        return (
+            str(value) if isinstance(value, Decimal) else value
+        )  # below the depth to which answers are checked
+
+    def _members(self, value: dict[Any, Any]) -> Iterable[tuple[str, Any]]:
         names_it = any(is_secret(item) for item in value.values())
-        return {
-            self.text(name): HIDDEN
-            if is_secret(name)
-            or (names_it and not isinstance(item, bool) and not is_secret(item) and item != "")
-            else self.tree(item, depth + 1)
-            for name, item in value.items()
-        }
+        for name, item in value.items():
+            told = names_it and not isinstance(item, bool) and not is_secret(item) and item != ""
+            yield self.text(name), HIDDEN if is_secret(name) or told else item
 
 
 def _spellings(key: str) -> tuple[str, ...]:

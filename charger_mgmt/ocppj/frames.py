@@ -12,12 +12,14 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from decimal import Decimal, InvalidOperation
 from typing import Any, Final, TypeAlias
 
 import msgspec
 
+from ..trees import mapped, without_nulls
 from . import errors
 
 #: A message id. The specification wants a text of at most 36 characters; whatever else a charger
@@ -245,22 +247,19 @@ def _broken(text: str, reason: str) -> Malformed:
 
 
 def _without_none(value: Any) -> Any:
-    if type(value) is dict:
-        for item in value.values():
-            if item is None or type(item) in (dict, list):
-                return {key: _without_none(item) for key, item in value.items() if item is not None}
-        return value
-    if type(value) is list:
-        return [_without_none(item) for item in value if item is not None]
-    return value
+    if type(value) is dict and not any(item is None or type(item) in (dict, list) for item in value.values()):
+        return value  # what most answers look like
+    return mapped(value, lambda leaf: leaf, without_nulls, items=_not_null)
+
+
+def _not_null(items: list[Any]) -> Iterable[Any]:
+    return (item for item in items if item is not None)
 
 
 def _whole_text(value: Any) -> Any:
     """The same value with lone surrogates, which UTF-8 cannot carry, replaced."""
-    if isinstance(value, str):
-        return _SURROGATE.sub("\ufffd", value)
-    if isinstance(value, list):
-        return [_whole_text(item) for item in value]
-    if isinstance(value, dict):
-        return {_whole_text(key): _whole_text(item) for key, item in value.items()}
-    return value
+    return mapped(value, _whole_leaf, lambda tree: ((_whole_leaf(name), item) for name, item in tree.items()))
+
+
+def _whole_leaf(value: Any) -> Any:
+    return _SURROGATE.sub("\ufffd", value) if isinstance(value, str) else value

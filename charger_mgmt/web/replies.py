@@ -12,6 +12,7 @@ import msgspec
 from flask import Response
 
 from ..database.bulk import storable
+from ..trees import mapped
 
 T = TypeVar("T")
 
@@ -56,12 +57,12 @@ def command_link(identity: str, command_id: int) -> dict[str, str]:
 
 
 def _encodable(value: Any) -> Any:
-    if isinstance(value, str):
-        return storable(value)
-    if isinstance(value, list):
-        return [_encodable(item) for item in value]
-    if isinstance(value, dict):
-        return {storable(key): _encodable(item) for key, item in value.items()}
+    return mapped(
+        value, _encodable_leaf, lambda tree: ((storable(name), item) for name, item in tree.items())
+    )
+
+
+def _encodable_leaf(value: Any) -> Any:
     if isinstance(value, msgspec.Struct):
         return type(value)(*map(_encodable, msgspec.structs.astuple(value)))
-    return value
+    return storable(value) if isinstance(value, str) else value

@@ -36,7 +36,7 @@ from __future__ import annotations
 import copy
 import re
 from collections import deque
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from decimal import Decimal
 from functools import cache
@@ -46,6 +46,7 @@ from typing import Any, Final, NamedTuple
 from ...domain import oddities as odd
 from ...ocppj import errors
 from ...ocppj.frames import to_text
+from ...trees import mapped, without_nulls
 from .. import Checked, Violation
 from .published import Fault, compiled, document, faults, is_valid
 from .readings import LARGEST_CONNECTOR, MOST_CONNECTORS
@@ -334,19 +335,23 @@ def _as_due(value: Any, types: list[str], notes: set[str]) -> Any:
     return None if isinstance(value, bool) else _converted(value, types, notes)
 
 
-def _plain(value: Any, notes: set[str], depth: int = 0) -> Any:
+def _plain(value: Any, notes: set[str]) -> Any:
     """The same value without nulls in its objects, and with ints and floats instead of Decimals."""
-    if isinstance(value, Decimal):
-        if value.adjusted() > 18:
-            return str(value)  # beyond what JSON's readers keep
-        return int(value) if value == value.to_integral_value() else float(value)
-    if type(value) is list and depth < 10:
-        return [_plain(item, notes, depth + 1) for item in value]
-    if type(value) is dict and depth < 10:
-        if None in value.values():
+
+    def noted(tree: dict[Any, Any]) -> Iterable[tuple[Any, Any]]:
+        if None in tree.values():
             notes.add(odd.NULL_DROPPED)
-        return {name: _plain(item, notes, depth + 1) for name, item in value.items() if item is not None}
-    return value
+        return without_nulls(tree)
+
+    return mapped(value, _plain_leaf, noted, deepest=10)
+
+
+def _plain_leaf(value: Any) -> Any:
+    if not isinstance(value, Decimal):
+        return value
+    if value.adjusted() > 18:
+        return str(value)  # beyond what JSON's readers keep
+    return int(value) if value == value.to_integral_value() else float(value)
 
 
 def _is_short(value: Any, most: int = 5000) -> bool:
