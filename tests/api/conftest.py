@@ -17,16 +17,12 @@ from sqlalchemy import select
 from werkzeug.test import TestResponse
 
 import config
-from charger_mgmt import clock
 from charger_mgmt.database.models import Base
-from charger_mgmt.domain import dialect
-from charger_mgmt.domain.facts import Comes
 from charger_mgmt.extensions import db
 from charger_mgmt.gateway.session import Session
-from charger_mgmt.intake.messages import CONNECT, ChargerMessage
 from charger_mgmt.ocppj import frames
 from charger_mgmt.serving.process import process_of
-from tests.support.messages import gone, message, spoken
+from tests.support.messages import Charger as MessageCharger
 
 DOCUMENT = json.loads((config.ROOT / "docs" / "openapi.json").read_text())
 
@@ -140,7 +136,7 @@ def rows(app: Flask) -> Callable[[type[Base]], list[Any]]:
     return read
 
 
-class Charger:
+class Charger(MessageCharger):
     """A charger in memory. It speaks through the committer, as from a socket.
 
     `plugged_in()` gives it an OCPP-J session whose other end is this object: what it answers to our
@@ -149,19 +145,13 @@ class Charger:
     """
 
     def __init__(self, app: Flask, identity: str, *, flat: bool = False) -> None:
-        self.central = process_of(app).central
-        self.identity = identity
-        self.flat = flat
+        super().__init__(process_of(app).central, identity, flat)
         self.is_open = True
         self.asked: list[tuple[str, dict[str, Any]]] = []
         self.answers: dict[str, Any] = {}
         self.unanswered: list[str] = []
-        speaks = dialect.FLAT if flat else dialect.OCPP16
-        comes = Comes(speaks.name, self.central.process_id)
-        connect = ChargerMessage(CONNECT, 0, identity, comes, clock.now(), dialect=speaks)
-        opened = self.central.committer.submit(connect).outcome
-        self.id, self.generation = opened.charger_id, opened.generation
         self.session: Session | None = None
+        self.connects()
 
     def plugged_in(self) -> Charger:
         self.session = Session(
@@ -175,34 +165,6 @@ class Charger:
         )
         self.central.registry.add(self.session)
         return self
-
-    def disconnects(self, reason: str = "test") -> None:
-        self.central.committer.submit(gone(self.id, self.identity, self.generation, reason))
-
-    def boots(self) -> dict[str, Any]:
-        return self.says(
-            "BootNotification", {"chargePointVendor": "ChargerCo", "chargePointModel": "EVChargerX"}
-        )
-
-    def reports(self, connector: int, status: str, **fields: Any) -> None:
-        self.says(
-            "StatusNotification",
-            {"connectorId": connector, "status": status, "errorCode": "NoError"} | fields,
-        )
-
-    def starts(self, **fields: Any) -> int:
-        payload = {"connectorId": 1, "idTag": "CARD-9", "meterStart": 1000, "timestamp": _now()} | fields
-        return self.says("StartTransaction", payload)["transactionId"]
-
-    def stops(self, transaction_id: int, **fields: Any) -> None:
-        self.says(
-            "StopTransaction",
-            {"transactionId": transaction_id, "meterStop": 9000, "timestamp": _now()} | fields,
-        )
-
-    def says(self, action: str, payload: dict[str, Any]) -> dict[str, Any]:
-        said = message(self.id, self.identity, action, payload, is_flat=self.flat)
-        return spoken(self.central.committer.submit(said))
 
     def answers_late(self, payload: dict[str, Any]) -> None:
         """The answer to the oldest call that it kept silent on."""
@@ -244,10 +206,6 @@ class Charger:
         assert self.session is not None
         self.central.registry.remove(self.session)
         self.session.end()
-
-
-def _now() -> str:
-    return clock.now().isoformat().replace("+00:00", "Z")
 
 
 @pytest.fixture

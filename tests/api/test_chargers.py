@@ -64,7 +64,7 @@ def test_details_show_connectors_and_open_transactions(api: Api, charger: Plug) 
     made.reports(0, "Available")
     made.reports(1, "Faulted", errorCode="GroundFailure", info="wet", vendorErrorCode="E7")
     made.reports(2, "Charging", timestamp="2025-03-30T12:00:00Z")
-    transaction_id = made.starts(connectorId=2)
+    transaction_id = made.starts(connectorId=2)["transactionId"]
     shown = api.get("/api/chargers/CP1").json
     assert (shown["status"], shown["hasFault"], shown["connected"]) == ("Charging", True, True)
     assert (shown["vendor"], shown["model"], shown["registration"]) == ("ChargerCo", "EVChargerX", "Accepted")
@@ -192,5 +192,5 @@ def test_the_inbox_shows_what_could_not_be_stored(api: Api, charger: Plug, rows:
 
 
 def test_half_a_character_from_a_charger_does_not_break_a_list(api: Api, charger: Plug) -> None:
-    charger("CP1").says("DataTransfer", {"vendorId": "\ud800", "data": "x\x00\udfff"})
+    charger("CP1").sends("DataTransfer", {"vendorId": "\ud800", "data": "x\x00\udfff"})
     assert api.get("/api/chargers/CP1/events").status_code == 200

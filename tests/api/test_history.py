@@ -22,7 +22,7 @@ def at(minutes: float) -> str:
 
 
 def session(made: Charger, begin: float, end: float | None, **fields: object) -> int:
-    transaction_id = made.starts(timestamp=at(begin), **fields)
+    transaction_id = made.starts(timestamp=at(begin), **fields)["transactionId"]
     if end is not None:
         made.stops(transaction_id, timestamp=at(end))
     return transaction_id
@@ -41,7 +41,7 @@ def test_the_payload_that_the_user_fixed(api: Api, charger: Plug) -> None:
 
 def test_a_session_shows_both_clocks_and_exact_energy(api: Api, charger: Plug) -> None:
     made = charger("CP1")
-    started = made.starts(timestamp=at(0), meterStart=1000)
+    started = made.starts(timestamp=at(0), meterStart=1000)["transactionId"]
     made.stops(started, timestamp=at(30), meterStop=9500, reason="EVDisconnected")
     shown = api.get(f"/api/transactions/{started}").json
     assert shown["startTime"] == shown["chargerStartTime"] == at(0).replace("Z", ".000Z")
@@ -52,7 +52,7 @@ def test_a_session_shows_both_clocks_and_exact_energy(api: Api, charger: Plug) -
 
 
 def test_flags_are_a_list(api: Api, charger: Plug) -> None:
-    started = charger("CP1").starts(timestamp="1970-01-01T00:00:00Z")
+    started = charger("CP1").starts(timestamp="1970-01-01T00:00:00Z")["transactionId"]
     assert api.get(f"/api/transactions/{started}").json["flags"] == ["clock-implausible"]
 
 
@@ -163,7 +163,7 @@ def test_meter_values_are_exact_and_paged(api: Api, charger: Plug) -> None:
     for minute, value in enumerate(values):
         sample = {"value": value, "measurand": "Voltage", "unit": "V", "phase": "L1"}
         meter_value = [{"timestamp": at(minute), "sampledValue": [sample]}]
-        made.says("MeterValues", {"connectorId": 1, "transactionId": started, "meterValue": meter_value})
+        made.sends("MeterValues", {"connectorId": 1, "transactionId": started, "meterValue": meter_value})
     answer = api.get(f"/api/transactions/{started}?limit=2")
     assert b'"value":678901234.123456,' in answer.data
     link = answer.headers["Link"]

@@ -54,7 +54,7 @@ def test_every_card_that_can_be_created_can_be_blocked(api: Api, charger: Plug, 
     assert made.headers["Location"] == f"/api/tags/{quote(tag, safe='')}"
     assert api.get(made.headers["Location"]).json["idTag"] == tag
     assert api.patch(made.headers["Location"], {"status": "Blocked"}).json["status"] == "Blocked"
-    assert charger("CP1").says("Authorize", {"idTag": tag})["idTagInfo"]["status"] == "Blocked"
+    assert charger("CP1").sends("Authorize", {"idTag": tag}).payload["idTagInfo"]["status"] == "Blocked"
 
 
 @pytest.mark.parametrize("name", RELATIVE)
@@ -76,7 +76,7 @@ def test_every_session_that_can_be_started_can_be_ended_and_closed(
 ) -> None:
     flat = charger("7", flat=True)
     for action in ("end", "close"):
-        flat.says("StartTransaction", {"connectorId": 1, "idTag": "X", "meterStart": 0, "sessionId": name,
+        flat.sends("StartTransaction", {"connectorId": 1, "idTag": "X", "meterStart": 0, "sessionId": name,
                                        "timestamp": f"2026-11-22T1{len(action)}:00:00Z"})  # fmt: skip
         answer = api.post(
             f"/api/transactions/{quote(name, safe='')}/{action}",
@@ -95,7 +95,7 @@ def test_a_slash_that_is_not_escaped_is_still_a_path(api: Api) -> None:
 def test_the_next_page_of_an_odd_charger_is_found(api: Api, charger: Plug) -> None:
     odd = charger("A B%2FC;é?#")
     for connector in range(5):
-        odd.says(
+        odd.sends(
             "StatusNotification", {"connectorId": connector, "status": "Available", "errorCode": "NoError"}
         )
     path = f"/api/chargers/{quote(odd.identity, safe='')}/status-history?limit=2"
@@ -107,7 +107,7 @@ def test_the_next_page_of_an_odd_charger_is_found(api: Api, charger: Plug) -> No
 
 def test_a_card_that_sessions_name_is_shown_and_blocked(api: Api, charger: Plug) -> None:
     seen = charger("CP1")
-    seen.says(
+    seen.sends(
         "StartTransaction",
         {"connectorId": 1, "idTag": "Seen/1", "meterStart": 0, "timestamp": "2026-11-22T10:00:00Z"},
     )
@@ -117,7 +117,7 @@ def test_a_card_that_sessions_name_is_shown_and_blocked(api: Api, charger: Plug)
     assert api.patch("/api/tags/seen%2F1", {}).json["entered"] is False
     changed = api.patch("/api/tags/seen%2F1", {"status": "Blocked"}).json
     assert (changed["idTag"], changed["status"], changed["entered"]) == ("Seen/1", "Blocked", True)
-    assert seen.says("Authorize", {"idTag": "seen/1"})["idTagInfo"]["status"] == "Blocked"
+    assert seen.sends("Authorize", {"idTag": "seen/1"}).payload["idTagInfo"]["status"] == "Blocked"
     assert api.get("/api/tags/nobody").status_code == 404
     assert api.patch("/api/tags/nobody", {"status": "Blocked"}).status_code == 404
 
@@ -126,7 +126,7 @@ def test_a_card_that_sessions_name_is_shown_and_blocked(api: Api, charger: Plug)
 def test_a_card_that_sessions_name_is_not_let_in_by_a_change_of_something_else(
     api: Api, charger: Plug
 ) -> None:
-    charger("CP1").says(
+    charger("CP1").sends(
         "StartTransaction",
         {"connectorId": 1, "idTag": "S", "meterStart": 0, "timestamp": "2026-11-22T10:00:00Z"},
     )
@@ -136,16 +136,16 @@ def test_a_card_that_sessions_name_is_not_let_in_by_a_change_of_something_else(
 
 def test_a_long_card_is_blocked_whole(api: Api, charger: Plug) -> None:
     seen, long = charger("CP1"), "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
-    seen.says(
+    seen.sends(
         "StartTransaction",
         {"connectorId": 1, "idTag": long, "meterStart": 0, "timestamp": "2026-11-22T10:00:00Z"},
     )
     assert api.patch(f"/api/tags/{long}", {"status": "Blocked"}).json["status"] == "Blocked"
-    other = seen.says(
+    other = seen.sends(
         "StartTransaction",
         {"connectorId": 1, "idTag": long, "meterStart": 5, "timestamp": "2026-11-22T11:00:00Z"},
     )
-    assert other["idTagInfo"]["status"] == "Blocked"
+    assert other.payload["idTagInfo"]["status"] == "Blocked"
 
 
 # Chargers
@@ -153,9 +153,9 @@ def test_a_long_card_is_blocked_whole(api: Api, charger: Plug) -> None:
 
 def test_the_list_says_what_is_broken_and_since_when_one_is_gone(api: Api, charger: Plug) -> None:
     made = charger("CP1")
-    made.says("BootNotification", {"chargePointVendor": "V", "chargePointModel": "M"})
+    made.sends("BootNotification", {"chargePointVendor": "V", "chargePointModel": "M"})
     for connector, status, error in ((1, "Faulted", "GroundFailure"), (2, "Available", "NoError")):
-        made.says("StatusNotification", {"connectorId": connector, "status": status, "errorCode": error,
+        made.sends("StatusNotification", {"connectorId": connector, "status": status, "errorCode": error,
                                          "vendorErrorCode": "E7" if connector == 1 else None})  # fmt: skip
     (shown,) = api.get("/api/chargers").json
     assert [(f["connectorId"], f["errorCode"], f["vendorErrorCode"]) for f in shown["faults"]] == [
@@ -164,7 +164,7 @@ def test_the_list_says_what_is_broken_and_since_when_one_is_gone(api: Api, charg
     assert shown["connectedSince"]
     assert shown["disconnectedAt"] is None
     assert api.get("/api/chargers/CP1").json["faults"] == shown["faults"]
-    made.disconnects("the connection broke: reset")
+    made.disconnects(reason="the connection broke: reset")
     (shown,) = api.get("/api/chargers").json
     assert shown["connectedSince"] is None
     assert shown["disconnectedAt"]
@@ -173,7 +173,7 @@ def test_the_list_says_what_is_broken_and_since_when_one_is_gone(api: Api, charg
 
 def test_a_connector_is_removed(api: Api, charger: Plug) -> None:
     made = charger("CP1")
-    made.says("StatusNotification", {"connectorId": 3, "status": "Faulted", "errorCode": "OtherError"})
+    made.sends("StatusNotification", {"connectorId": 3, "status": "Faulted", "errorCode": "OtherError"})
     assert api.get("/api/chargers/CP1").json["connectors"][0]["retiredAt"] is None
     assert api.delete("/api/chargers/CP1/connectors/3").status_code == 204
     assert api.get("/api/chargers/CP1").json["connectors"] == []
@@ -184,8 +184,8 @@ def test_a_connector_is_removed(api: Api, charger: Plug) -> None:
 
 def test_events_and_status_history_of_a_time(api: Api, charger: Plug) -> None:
     made = charger("CP1")
-    made.says("BootNotification", {"chargePointVendor": "V", "chargePointModel": "M"})
-    made.says("StatusNotification", {"connectorId": 1, "status": "Available", "errorCode": "NoError"})
+    made.sends("BootNotification", {"chargePointVendor": "V", "chargePointModel": "M"})
+    made.sends("StatusNotification", {"connectorId": 1, "status": "Available", "errorCode": "NoError"})
     for path in ("events", "status-history"):
         every = api.get(f"/api/chargers/CP1/{path}").json
         oldest, newest = every[-1]["receivedAt"], every[0]["receivedAt"]
@@ -205,17 +205,17 @@ def test_events_and_status_history_of_a_time(api: Api, charger: Plug) -> None:
 
 def test_samples_outside_of_sessions(api: Api, charger: Plug) -> None:
     made = charger("CP1")
-    number = made.says(
+    number = made.sends(
         "StartTransaction",
         {"connectorId": 1, "idTag": "A", "meterStart": 0, "timestamp": "2026-11-22T09:00:00Z"},
-    )["transactionId"]
-    made.says("MeterValues", {"connectorId": 1, "transactionId": number, "meterValue": [metered(5)]})
-    made.says(
+    ).payload["transactionId"]
+    made.sends("MeterValues", {"connectorId": 1, "transactionId": number, "meterValue": [metered(5)]})
+    made.sends(
         "StopTransaction", {"transactionId": number, "meterStop": 6, "timestamp": "2026-11-22T09:30:00Z"}
     )
     for connector, hour in ((0, 10), (2, 11), (2, 12)):
         sample = metered(100 * hour, f"2026-11-22T{hour}:00:00Z", measurand="Energy.Active.Import.Register")
-        made.says(
+        made.sends(
             "MeterValues",
             {
                 "connectorId": connector,
@@ -237,19 +237,19 @@ def test_samples_outside_of_sessions(api: Api, charger: Plug) -> None:
 
 def test_a_running_session_shows_its_energy_as_provisional(api: Api, charger: Plug) -> None:
     made = charger("CP1")
-    number = made.says(
+    number = made.sends(
         "StartTransaction",
         {"connectorId": 1, "idTag": "A", "meterStart": 1000, "timestamp": "2026-11-22T09:00:00Z"},
-    )["transactionId"]
+    ).payload["transactionId"]
     shown = api.get(f"/api/transactions/{number}").json
     assert (shown["energyWh"], shown["energyIsProvisional"]) == (None, False)
     values = [metered(1500), metered(230, measurand="Voltage")]
-    made.says("MeterValues", {"connectorId": 1, "transactionId": number, "meterValue": values})
+    made.sends("MeterValues", {"connectorId": 1, "transactionId": number, "meterValue": values})
     (listed,) = api.get("/api/transactions/charger/CP1").json
     assert (listed["energyWh"], listed["energyIsProvisional"]) == (500, True)
     filtered = api.get(f"/api/transactions/{number}?measurand=Voltage").json["meterValues"]
     assert [sample["value"] for sample in filtered] == [230]
-    made.says(
+    made.sends(
         "StopTransaction", {"transactionId": number, "meterStop": 1600, "timestamp": "2026-11-22T12:00:00Z"}
     )
     shown = api.get(f"/api/transactions/{number}").json
@@ -262,11 +262,11 @@ def test_a_running_session_shows_its_energy_as_provisional(api: Api, charger: Pl
 def test_pages_of_long_texts_end_early_and_miss_nothing(api: Api, charger: Plug) -> None:
     made = charger("CP1")
     made.boots()
-    session = made.starts()
+    session = made.starts()["transactionId"]
     for number in range(5):
-        made.says("DataTransfer", {"vendorId": f"v{number}", "data": "x" * 700_000})
+        made.sends("DataTransfer", {"vendorId": f"v{number}", "data": "x" * 700_000})
         signed = metered(f"{number}{'y' * 700_000}", f"2026-11-22T10:0{number}:00Z", format="SignedData")
-        made.says("MeterValues", {"connectorId": 1, "transactionId": session, "meterValue": [signed]})
+        made.sends("MeterValues", {"connectorId": 1, "transactionId": session, "meterValue": [signed]})
     events = follow(api, "/api/chargers/CP1/events?kind=DataTransfer")
     assert [len(page) for page in events] == [2, 2, 1]
     assert [event["detail"]["vendorId"] for page in events for event in page] == [

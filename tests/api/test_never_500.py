@@ -94,7 +94,7 @@ def test_nothing_that_is_sent_makes_an_error_of_ours(
 ) -> None:
     process_of(app).throttle.attempts = 10**6
     made = charger("CP1")
-    made.starts()
+    made.starts()["transactionId"]
     api.post("/api/tags", {"idTag": "CARD-9"})
     headers = api.auth | {"Content-Type": "application/json"}
     tried, wrong = 0, []

@@ -79,11 +79,11 @@ def test_the_one_use_tag_is_short_and_good_for_this_start_only(api: Api, charger
     assert len(payload["idTag"]) == 16
     (tag,) = rows(Tag)
     assert (tag.id_tag, tag.command_id) == (payload["idTag"], rows(Command)[0].id)
-    second = made.says(
+    second = made.sends(
         "StartTransaction",
         {"connectorId": 2, "idTag": payload["idTag"], "meterStart": 5, "timestamp": "2026-01-01T00:00:00Z"},
     )
-    assert second["idTagInfo"]["status"] == "Invalid"
+    assert second.payload["idTagInfo"]["status"] == "Invalid"
 
 
 def test_the_operators_tag_and_connector_are_used(api: Api, charger: Plug) -> None:
@@ -119,7 +119,7 @@ def test_accepted_is_not_started(api: Api, charger: Plug) -> None:
     assert (answer.status_code, answer.json["message"]) == (202, "Start accepted by the charger")
     assert answer.json["transactionId"] is None
     href = answer.headers["Link"][1:].partition(">")[0]
-    transaction_id = made.starts(idTag=made.asked[0][1]["idTag"])
+    transaction_id = made.starts(idTag=made.asked[0][1]["idTag"])["transactionId"]
     assert api.get(href).json["transactionId"] == transaction_id
     assert api.get(f"/api/transactions/{transaction_id}").json["sessionId"] == "ABC123"
 
@@ -132,7 +132,7 @@ def test_the_same_session_while_its_start_is_pending_is_not_sent_twice(api: Api,
     assert (first.status_code, second.status_code) == (202, 202)
     assert second.json == first.json
     assert len(made.asked) == 1
-    transaction_id = made.starts(idTag=made.asked[0][1]["idTag"])
+    transaction_id = made.starts(idTag=made.asked[0][1]["idTag"])["transactionId"]
     third = api.post(START, SESSION)
     assert (third.status_code, third.json["transactionId"]) == (200, transaction_id)
     assert len(made.asked) == 1
@@ -207,7 +207,7 @@ def test_silence_is_504_with_a_link_to_the_command(api: Api, charger: Plug) -> N
     assert (answer.status_code, answer.json["code"]) == (504, "outcome-unknown")
     assert answer.json["command"]["href"] in answer.headers["Link"]
     # The charger did start: its session is the operator's after all.
-    transaction_id = made.starts(idTag=made.asked[0][1]["idTag"])
+    transaction_id = made.starts(idTag=made.asked[0][1]["idTag"])["transactionId"]
     assert api.post(START, SESSION).json["transactionId"] == transaction_id
 
 
@@ -216,7 +216,7 @@ def test_a_start_that_comes_without_an_answer_is_a_start(api: Api, charger: Plug
     made = charger("CP1")
 
     def start_but_do_not_answer(payload: dict[str, Any]) -> None:
-        made.starts(idTag=payload["idTag"])
+        made.starts(idTag=payload["idTag"])["transactionId"]
 
     made.answers["RemoteStartTransaction"] = start_but_do_not_answer
     assert api.post(START, SESSION).status_code == 201
@@ -224,7 +224,7 @@ def test_a_start_that_comes_without_an_answer_is_a_start(api: Api, charger: Plug
 
 def test_an_end_is_200_when_the_charger_has_stopped(api: Api, charger: Plug) -> None:
     made = charger("CP1")
-    transaction_id = made.starts()
+    transaction_id = made.starts()["transactionId"]
     stops_when_asked(made)
     answer = api.post(f"/api/transactions/{transaction_id}/end")
     assert made.asked == [("RemoteStopTransaction", {"transactionId": transaction_id})]
@@ -235,7 +235,7 @@ def test_an_end_is_200_when_the_charger_has_stopped(api: Api, charger: Plug) -> 
 @pytest.mark.settings(operator_wait=0.3)
 def test_a_stop_that_is_accepted_has_not_happened(api: Api, charger: Plug) -> None:
     made = charger("CP1")
-    transaction_id = made.starts()
+    transaction_id = made.starts()["transactionId"]
     answer = api.post(f"/api/transactions/{transaction_id}/end")
     assert (answer.status_code, answer.json["message"]) == (202, "Stop accepted by the charger")
     assert api.get(f"/api/transactions/{transaction_id}").json["status"] == "In Progress"
@@ -243,7 +243,7 @@ def test_a_stop_that_is_accepted_has_not_happened(api: Api, charger: Plug) -> No
 
 def test_what_has_ended_is_ended(api: Api, charger: Plug) -> None:
     made = charger("CP1")
-    transaction_id = made.starts()
+    transaction_id = made.starts()["transactionId"]
     made.stops(transaction_id)
     answer = api.post(f"/api/transactions/{transaction_id}/end")
     assert (answer.status_code, answer.json["status"]) == (200, "Completed")
@@ -253,7 +253,7 @@ def test_what_has_ended_is_ended(api: Api, charger: Plug) -> None:
 @pytest.mark.settings(call_timeout=0.1)
 def test_a_stop_of_a_silent_refusing_failing_or_absent_charger(api: Api, charger: Plug) -> None:
     made = charger("CP1")
-    end = f"/api/transactions/{made.starts()}/end"
+    end = f"/api/transactions/{made.starts()['transactionId']}/end"
     for given, expected in (
         ({"status": "Rejected"}, (409, "command-refused")),
         (frames.CallError("", "InternalError", "", {}), (502, "charger-error")),
@@ -270,7 +270,7 @@ def test_a_stop_of_a_silent_refusing_failing_or_absent_charger(api: Api, charger
 
 def test_a_session_whose_charger_is_gone_can_be_given_up(api: Api, charger: Plug) -> None:
     made = charger("CP1")
-    transaction_id = made.starts()
+    transaction_id = made.starts()["transactionId"]
     made.drop()
     answer = api.post(f"/api/transactions/{transaction_id}/end", {"force": True})
     assert (answer.status_code, answer.json["status"]) == (200, "Interrupted")
@@ -292,7 +292,9 @@ def test_a_session_ends_by_its_own_name(api: Api, charger: Plug) -> None:
 
 def test_a_name_that_fits_several_open_sessions_is_409(api: Api, charger: Plug) -> None:
     for name in ("1", "2"):
-        charger(name, flat=True).says("BootNotification", {"chargePointModel": "X", "chargePointVendor": "Y"})
+        charger(name, flat=True).sends(
+            "BootNotification", {"chargePointModel": "X", "chargePointVendor": "Y"}
+        )
         api.post(f"/api/transactions/{name}/start", SESSION)
     answer = api.post("/api/transactions/ABC123/end")
     assert (answer.status_code, answer.json["code"]) == (409, "ambiguous-session")
@@ -300,7 +302,7 @@ def test_a_name_that_fits_several_open_sessions_is_409(api: Api, charger: Plug) 
 
 def test_digits_are_always_a_transaction_id(api: Api, charger: Plug) -> None:
     flat = charger("1", flat=True)
-    flat.says("BootNotification", {"chargePointModel": "X", "chargePointVendor": "Y"})
+    flat.sends("BootNotification", {"chargePointModel": "X", "chargePointVendor": "Y"})
     for digits in ("4711", "0", "00065", "٦٥"):
         refused = api.post("/api/transactions/1/start", {"sessionId": digits})
         assert (refused.status_code, refused.json["errors"][0]["field"]) == (400, "sessionId")
@@ -309,7 +311,7 @@ def test_digits_are_always_a_transaction_id(api: Api, charger: Plug) -> None:
 
 @pytest.mark.parametrize("spelled", ["0{}", "000{}", "+{}", "{}.0", "-{}"])
 def test_an_id_is_written_in_one_way(api: Api, charger: Plug, spelled: str) -> None:
-    started = charger("CP1").starts()
+    started = charger("CP1").starts()["transactionId"]
     for call in ("end", "close"):
         answer = api.post(
             f"/api/transactions/{spelled.format(started)}/{call}",
@@ -337,7 +339,7 @@ def test_a_start_that_we_would_refuse_does_not_reach_the_charger(
 
 def test_a_sessions_id_that_is_used_up_by_an_interrupted_session_is_409(api: Api, charger: Plug) -> None:
     flat = charger("1", flat=True)
-    flat.says("BootNotification", {"chargePointModel": "X", "chargePointVendor": "Y"})
+    flat.sends("BootNotification", {"chargePointModel": "X", "chargePointVendor": "Y"})
     started = api.post("/api/transactions/1/start", {"sessionId": "ABC123"}).json["transactionId"]
     closed = api.post(f"/api/transactions/{started}/close", {"reason": "the box was replaced"})
     assert (closed.status_code, closed.json["status"]) == (200, "Interrupted")
@@ -350,7 +352,7 @@ def test_a_sessions_id_that_is_used_up_by_an_interrupted_session_is_409(api: Api
 
 def test_the_end_of_an_interrupted_session_asks_its_charger(api: Api, charger: Plug) -> None:
     made = charger("CP1")
-    started = made.starts()
+    started = made.starts()["transactionId"]
     api.post(f"/api/transactions/{started}/close", {"reason": "lost"})
     made.answers["RemoteStopTransaction"] = {"status": "Rejected"}
     assert api.post(f"/api/transactions/{started}/end").json["code"] == "command-refused"
@@ -363,7 +365,7 @@ class TestFlatCharger:
     @pytest.fixture
     def flat(self, charger: Plug) -> Charger:
         made = charger("1", flat=True)
-        made.says("BootNotification", {"chargePointModel": "EVChargerX", "chargePointVendor": "ChargerCo"})
+        made.sends("BootNotification", {"chargePointModel": "EVChargerX", "chargePointVendor": "ChargerCo"})
         return made
 
     def test_the_payloads_that_the_user_fixed(self, api: Api, flat: Charger) -> None:

@@ -33,8 +33,8 @@ def test_a_tag_keeps_its_name(api: Api) -> None:
 
 def test_a_blocked_tag_cannot_charge(api: Api, charger: Callable[..., Charger]) -> None:
     api.post("/api/tags", {"idTag": "CARD-9", "status": "Blocked"})
-    answer = charger("CP1").says("Authorize", {"idTag": "card-9"})
-    assert answer["idTagInfo"]["status"] == "Blocked"
+    answer = charger("CP1").sends("Authorize", {"idTag": "card-9"})
+    assert answer.payload["idTagInfo"]["status"] == "Blocked"
 
 
 def test_tags_are_listed_in_pages(api: Api) -> None:

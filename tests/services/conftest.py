@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
-from datetime import datetime, timedelta
-from typing import Any, NamedTuple
+from typing import Any
 
 import gevent
 import pytest
@@ -15,15 +14,12 @@ from charger_mgmt import clock
 from charger_mgmt.database import bulk
 from charger_mgmt.database.database import Database
 from charger_mgmt.database.models import Base, Tag
-from charger_mgmt.domain import dialect
-from charger_mgmt.domain.facts import Comes
-from charger_mgmt.domain.outcomes import Opened
 from charger_mgmt.feed import Feed
 from charger_mgmt.intake.committer import Committer, Ticket
-from charger_mgmt.intake.messages import CONNECT, ChargerMessage, FollowUp, Reply
+from charger_mgmt.intake.messages import ChargerMessage, Reply
 from charger_mgmt.serving.handlers import HANDLERS
 from tests.live.support import until
-from tests.support.messages import gone, message, spoken
+from tests.support.messages import Charger, spoken
 from tests.support.settings import marked, settings_for
 
 
@@ -83,95 +79,6 @@ class Central:
         until(lambda: len(answered) == len(messages))
         by_message = {id(ticket.message): ticket for ticket in answered}
         return [by_message[id(each)].take() for each in messages]
-
-
-class Answered(NamedTuple):
-    """What a message was answered, in OCPP's words, and what is due after it."""
-
-    payload: dict[str, Any]
-    follow_ups: tuple[FollowUp, ...]
-    outcome: Any
-
-
-class Charger:
-    """One charger's messages, with defaults."""
-
-    def __init__(self, central: Central, identity: str, flat: bool) -> None:
-        self.central = central
-        self.identity = identity
-        self.flat = flat
-        self.id = 0
-        self.generation = 0
-
-    def says(self, action: str, payload: dict[str, Any], **changes: Any) -> ChargerMessage:
-        """The message, not yet sent."""
-        return message(self.id, self.identity, action, payload, is_flat=self.flat, **changes)
-
-    def sends(self, action: str, payload: dict[str, Any], **changes: Any) -> Answered:
-        reply = self.central.committer.submit(self.says(action, payload, **changes))
-        return Answered(spoken(reply), reply.follow_ups, reply.outcome)
-
-    def comes(self) -> ChargerMessage[Comes]:
-        speaks = dialect.FLAT if self.flat else dialect.OCPP16
-        return ChargerMessage(
-            CONNECT, 0, self.identity, Comes(speaks.name, "here"), clock.now(), dialect=speaks
-        )
-
-    def connects(self) -> Opened:
-        opened = self.central.committer.submit(self.comes()).outcome
-        self.id, self.generation = opened.charger_id, opened.generation
-        return opened
-
-    def disconnects(self, generation: int, reason: str = "gone") -> None:
-        self.central.committer.submit(gone(self.id, self.identity, generation, reason))
-
-    def boots(self, **fields: Any) -> dict[str, Any]:
-        payload = {"chargePointVendor": "ChargerCo", "chargePointModel": "EVChargerX"} | fields
-        return self.sends("BootNotification", payload).payload
-
-    def reports(self, connector: int, status: str, **fields: Any) -> None:
-        payload = {"connectorId": connector, "status": status, "errorCode": "NoError"} | fields
-        self.sends("StatusNotification", payload)
-
-    def start(self, at: datetime | str | None = None, **fields: Any) -> ChargerMessage:
-        payload = {"connectorId": 1, "idTag": "CARD-9", "meterStart": 1000, "timestamp": text(at)} | fields
-        return self.says("StartTransaction", {k: v for k, v in payload.items() if v is not None})
-
-    def starts(self, at: datetime | str | None = None, **fields: Any) -> dict[str, Any]:
-        return spoken(self.central.committer.submit(self.start(at, **fields)))
-
-    def stop(
-        self, transaction: int | None, at: datetime | str | None = None, **fields: Any
-    ) -> ChargerMessage:
-        payload = {"transactionId": transaction, "meterStop": 9000, "timestamp": text(at)} | fields
-        return self.says("StopTransaction", {k: v for k, v in payload.items() if v is not None})
-
-    def stops(
-        self, transaction: int | None, at: datetime | str | None = None, **fields: Any
-    ) -> dict[str, Any]:
-        return spoken(self.central.committer.submit(self.stop(transaction, at, **fields)))
-
-    def meters(
-        self, transaction: int | None, *values: Any, at: datetime | str | None = None, **fields: Any
-    ) -> None:
-        sampled = [value if isinstance(value, dict) else {"value": str(value)} for value in values]
-        payload = {
-            "connectorId": 1,
-            "transactionId": transaction,
-            "meterValue": [{"timestamp": text(at), "sampledValue": sampled}],
-        } | fields
-        self.sends("MeterValues", {k: v for k, v in payload.items() if v is not None})
-
-
-def text(moment: datetime | str | None) -> str:
-    if isinstance(moment, str):
-        return moment
-    return (moment or clock.now()).isoformat().replace("+00:00", "Z")
-
-
-def ago(**parts: float) -> datetime:
-    """A moment before now: ago(hours=2)."""
-    return clock.now() - timedelta(**parts)
 
 
 @pytest.fixture

@@ -7,8 +7,7 @@ from charger_mgmt.chargers import connections
 from charger_mgmt.charging import by_operator
 from charger_mgmt.database.models import Charger, ChargerEvent, Connector, Transaction
 from charger_mgmt.dialects import timestamps
-
-from .conftest import ago, text
+from tests.support.messages import ago, text
 
 
 def approve(central, charger, word):

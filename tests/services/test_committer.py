@@ -14,10 +14,10 @@ from charger_mgmt.database.models import Inbox, Transaction
 from charger_mgmt.errors import DatabaseAway
 from charger_mgmt.intake.committer import ProcessingFailed, Ticket
 from tests.conftest import migrate
-from tests.support.messages import spoken
+from tests.support.messages import ago, spoken
 from tests.support.processes import wait_until
 
-from .conftest import Central, ago
+from .conftest import Central
 
 
 @pytest.fixture

@@ -13,10 +13,8 @@ from charger_mgmt.database.models import Charger, Transaction
 from charger_mgmt.errors import DatabaseAway
 from charger_mgmt.intake.committer import Committer
 from charger_mgmt.intake.messages import Reply
-from tests.support.messages import spoken
+from tests.support.messages import ago, spoken
 from tests.support.processes import wait_until
-
-from .conftest import ago
 
 #: Seconds that each commit takes, and that a message may wait for its own.
 SLOW, TIMEOUT = 0.15, 0.6

@@ -11,8 +11,7 @@ from sqlalchemy import event
 from charger_mgmt import clock
 from charger_mgmt.errors import DatabaseAway
 from charger_mgmt.feed import CommandEnded, Feed, SessionBegan, SessionEnded
-
-from .conftest import ago
+from tests.support.messages import ago
 
 
 @pytest.fixture

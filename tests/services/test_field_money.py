@@ -7,8 +7,7 @@ import pytest
 from charger_mgmt import clock
 from charger_mgmt.charging import by_operator
 from charger_mgmt.database.models import Inbox, Transaction
-
-from .conftest import ago, text
+from tests.support.messages import ago, text
 
 REGISTER = "Energy.Active.Import.Register"
 

@@ -11,8 +11,7 @@ from charger_mgmt.database.models import Charger, Transaction
 from charger_mgmt.domain.dialect import FLAT
 from charger_mgmt.errors import ChargerBusy
 from charger_mgmt.status import silence
-
-from .conftest import ago
+from tests.support.messages import ago
 
 LIMIT = timedelta(seconds=330)
 

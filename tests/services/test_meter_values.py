@@ -3,8 +3,7 @@
 import pytest
 
 from charger_mgmt.database.models import Inbox, MeterValue, Transaction
-
-from .conftest import ago
+from tests.support.messages import ago
 
 
 def test_samples_are_rows_of_their_session(central):

@@ -16,8 +16,7 @@ from charger_mgmt.database.models import (
     Transaction,
 )
 from charger_mgmt.serving import retention
-
-from .conftest import ago
+from tests.support.messages import ago
 
 DAYS = (
     "retain_meter_values_days",

@@ -7,8 +7,7 @@ import pytest
 from charger_mgmt import clock
 from charger_mgmt.database import bulk
 from charger_mgmt.database.models import Command, Inbox, Tag, Transaction
-
-from .conftest import ago
+from tests.support.messages import ago
 
 
 def test_a_start_is_stored_with_both_times(central):

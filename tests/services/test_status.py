@@ -8,8 +8,7 @@ from charger_mgmt import clock
 from charger_mgmt.database import watch
 from charger_mgmt.database.models import Charger, Connector, StatusChange, Transaction
 from charger_mgmt.status import silence
-
-from .conftest import ago
+from tests.support.messages import ago
 
 LIMIT = timedelta(seconds=330)
 

@@ -1,8 +1,7 @@
 """A broken StopTransaction ends its session, and what was lost in it is in the inbox."""
 
 from charger_mgmt.database.models import Inbox, Transaction
-
-from .conftest import ago
+from tests.support.messages import ago
 
 
 def test_a_broken_stop_completes_its_session_and_its_text_is_kept(central):
