@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from enum import Enum
-from typing import Any, Generic, Protocol, TypeVar
+from typing import Any, Generic, NamedTuple, Protocol, TypeVar
 
 from ..domain.facts import Fact
 
@@ -24,8 +24,7 @@ class Violation:
     description: str
 
 
-@dataclass(frozen=True, slots=True)
-class Checked:
+class Checked(NamedTuple):
     """A payload that was read: what it holds, what was odd about it (`oddities`), what is wrong with it.
 
     `violation` None: it may be processed.
@@ -73,8 +72,7 @@ class Incoming(Generic[F]):
     from_memory: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class Said:
+class Said(NamedTuple):
     """One message as it came: its row, its checked payload, what was odd, its text, its id if it has one.
 
     `fact`: what the row's reader makes of it, if that was called already.

