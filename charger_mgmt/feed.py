@@ -1,5 +1,7 @@
 """What has happened: facts, told to whoever wants to know once they are committed.
 
+They are what we have stored; those of domain/facts.py are what a charger says.
+
 Whoever stores something hands its facts to `Feed.publish` after the commit, never before. In this process that is a
 function call; a bus between processes would stand behind the same two functions, so a fact may also never come:
 whoever waits for one looks at the database when his time is over.

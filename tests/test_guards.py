@@ -54,9 +54,9 @@ def sources_of(room: str) -> list[Path]:
 
 
 def imports(path: Path) -> Iterator[tuple[int, str]]:
-    """(line, dotted absolute name) of every import, also inside functions; not those for types only."""
+    """(line, dotted absolute name) of every import, also inside functions and for types only."""
     package = ["charger_mgmt", *path.relative_to(PACKAGE).parts[:-1]]
-    for node in _running(ast.parse(path.read_text())):
+    for node in ast.walk(ast.parse(path.read_text())):
         if isinstance(node, ast.Import):
             for name in node.names:
                 yield node.lineno, name.name
@@ -65,14 +65,6 @@ def imports(path: Path) -> Iterator[tuple[int, str]]:
             module = ".".join([*base, *([node.module] if node.module else [])])
             for name in node.names:
                 yield node.lineno, f"{module}.{name.name}"
-
-
-def _running(tree: ast.AST) -> Iterator[ast.AST]:
-    """Every node but what stands under `if TYPE_CHECKING`."""
-    for node in ast.iter_child_nodes(tree):
-        if not (isinstance(node, ast.If) and ast.unparse(node.test) == "TYPE_CHECKING"):
-            yield node
-            yield from _running(node)
 
 
 def where(path: Path, line: int, what: str) -> str:

@@ -14,14 +14,14 @@ from .faults import Fault, classify
 
 @contextmanager
 def reading(engine: Engine) -> Iterator[Connection]:
-    """A connection to read with. Raises DatabaseAway."""
+    """A database connection to read with. Raises DatabaseAway."""
     with _named_faults(), engine.connect() as conn:
         yield conn
 
 
 @contextmanager
 def writing(engine: Engine) -> Iterator[Connection]:
-    """A connection that commits when the block ends well. Raises DatabaseAway.
+    """A database connection that commits when the block ends well. Raises DatabaseAway.
 
     On SQLite it takes the write lock at its begin: a transaction that reads first and writes later
     would be refused, not delayed, when another one wrote in between.

@@ -1,4 +1,4 @@
-"""What services and gateway share of one process; serving.py puts it together."""
+"""What the parts of one process share; serving/process.py puts it together."""
 
 from __future__ import annotations
 

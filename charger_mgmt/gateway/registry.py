@@ -24,7 +24,7 @@ class Flat(Protocol):
 
 
 class Registry:
-    """Identity → the session that owns it; the newest generation does."""
+    """Identity → the OCPP-J session that owns it; the newest generation does."""
 
     def __init__(self) -> None:
         self._sessions: dict[str, Session] = {}

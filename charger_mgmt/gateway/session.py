@@ -76,7 +76,7 @@ class _Turn:
 
 
 class Session(Speaker):
-    """One charger's conversation on one socket."""
+    """One charger's OCPP-J session on one socket: its conversation, the queue of its calls, the line of ours."""
 
     def __init__(
         self,

@@ -55,7 +55,7 @@ class Committer:
         #: In the order in which one batch runs them.
         self._handlers = handlers
         self._feed = feed
-        #: What no committer has taken yet: at most one message of each session, whose next ones wait there.
+        #: What no committer has taken yet: at most one message of each socket, whose next ones wait there.
         self._waiting: deque[Ticket] = deque()
         #: The same for long messages, which go alone and one at a time: nobody's neighbours.
         self._long: deque[Ticket] = deque()

@@ -1,4 +1,4 @@
-"""Sockets in memory for the live room's tests."""
+"""Sockets in memory, for tests of the socket and of what stands on it."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
 """Reading the messages that carry money: StartTransaction, StopTransaction, MeterValues.
 
-They are never refused for their form (see `schemas`), so these functions take whatever object came and
+They are never refused for their form (see `form`), so these functions take whatever object came and
 return what could be read, in the right types, and words for what was odd. No number passes through a
 float. A field that cannot be read is absent; a sample without a value is gone.
 """
