@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, TypeAlias, TypeVar
+from typing import Any, TypeAlias, TypeVar, cast
 
 from gevent.event import Event
 
@@ -135,21 +135,26 @@ class Feed:
     """Tells facts to those who have subscribed. For greenlets, not for threads."""
 
     def __init__(self) -> None:
-        self._listeners: list[Listener] = []
+        #: Kind of fact → who wants to know; None: every kind.
+        self._listeners: dict[type | None, list[Listener]] = {}
 
     def publish(self, facts: Iterable[Fact]) -> None:
         """Tell what has been committed. Never waits and never raises: a listener that fails is logged."""
         for fact in facts:
-            for listener in list(self._listeners):
+            for listener in [*self._listeners.get(type(fact), ()), *self._listeners.get(None, ())]:
                 try:
                     listener(fact)
                 except Exception:
                     log.exception("a listener failed on %s of charger %s", type(fact).__name__, fact.identity)
 
-    def subscribe(self, listener: Listener) -> Callable[[], None]:
-        """Tell the listener of every fact from now on; it must not wait. Returns what ends that."""
-        self._listeners.append(listener)
-        return lambda: self._listeners.remove(listener)
+    def subscribe(self, kind: type[F] | None, listener: Callable[[F], None]) -> Callable[[], None]:
+        """Tell the listener of every fact of this kind (None: any) from now on; it must not wait.
+
+        Returns what ends that.
+        """
+        listeners = self._listeners.setdefault(kind, [])
+        listeners.append(cast(Listener, listener))
+        return lambda: listeners.remove(cast(Listener, listener))
 
     @contextmanager
     def listening(self, identity: str) -> Iterator[Heard]:
@@ -160,7 +165,7 @@ class Feed:
             if fact.identity == identity:
                 heard.take(fact)
 
-        unsubscribe = self.subscribe(listener)
+        unsubscribe = self.subscribe(None, listener)
         try:
             yield heard
         finally:

@@ -38,7 +38,6 @@ from ..errors import (
     TagRefused,
 )
 from ..feed import CommandEnded, CommandQueued, Heard, SessionBegan, SessionEnded
-from ..tags.authorize import unknown_tag_status
 from ..tags.lookup import count_active, find_tags
 from . import by_operator, history_rows
 from .start import REMOTE_START_WINDOW, counts_as_active
@@ -158,7 +157,7 @@ def _judge(
     """The tag's status, which is Accepted. Raises TagRefused: the charger is not bothered with what we would refuse."""
     if id_tag is None:
         return authorisation.ACCEPTED
-    now, status = clock.now(), unknown_tag_status(central.settings)
+    now, status = clock.now(), authorisation.unknown_status(central.settings.unknown_tags)
     tag = find_tags(conn, [id_tag], starting=True).get(id_tag)
     if tag is not None:
         key = authorisation.tag_key(tag.id_tag)

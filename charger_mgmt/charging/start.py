@@ -24,7 +24,6 @@ from ..intake import inbox
 from ..intake.messages import ChargerMessage, Reply, Settings
 from ..status import of_sessions
 from ..status.of_sessions import Outlet
-from ..tags.authorize import unknown_tag_status
 from ..tags.lookup import count_active, find_tags
 
 #: A remote start may take this long to cause its StartTransaction (the driver has to plug in).
@@ -40,6 +39,11 @@ class _Start:
     key: bytes
     #: The charger's own name for it, or the sessionId of the remote start that caused it.
     session_id: str | None
+    #: Its time can be believed.
+    believed: bool
+    #: The time that counts.
+    effective_start: datetime
+    meter_start_mwh: int | None
     ordinal: int = 0
     flags: set[str] = field(default_factory=set)
     transaction_id: int | None = None
@@ -51,10 +55,6 @@ class _Start:
     is_new: bool = False
     #: The same start, earlier in this batch.
     twin: _Start | None = None
-
-    @property
-    def effective_start(self) -> datetime:
-        return self.message.effective(self.said.at)
 
 
 def start(
@@ -68,25 +68,22 @@ def start(
     A transactionId is given whatever the tag's status: the session exists already. The outcomes are Begun.
     """
     starts = [_read(message) for message in messages]
-    tags = find_tags(conn, (s.said.id_tag for s in starts if s.said.id_tag is not None), starting=True)
+    tags = find_tags(conn, [s.said.id_tag for s in starts if s.said.id_tag is not None], starting=True)
     fresh = _recognise(conn, starts)
     if fresh:
-        open_sessions = transactions.open_sessions(conn, (s.message.charger_id for s in fresh))
+        charger_ids = [s.message.charger_id for s in fresh]
+        open_sessions = transactions.open_sessions(conn, charger_ids)
         _judge(conn, fresh, open_sessions, tags, now, settings)
         _supersede(conn, fresh, open_sessions)
         _link_remote_starts(conn, fresh, now)
-        _insert(
-            conn, fresh, unapproved(conn, (s.message.charger_id for s in fresh), settings.charger_onboarding)
-        )
-        inbox.keep_unreadable(conn, [(s.message, s.transaction_id) for s in fresh])
-        of_sessions.show(
-            conn,
-            [
-                Outlet(s.message.charger_id, s.said.connector_id, s.message.received_at)
-                for s in fresh
-                if not s.message.dialect.reports_status
-            ],
-        )
+        _insert(conn, fresh, unapproved(conn, charger_ids, settings.charger_onboarding))
+        if odd := [(s.message, s.transaction_id) for s in fresh if s.message.oddities]:
+            inbox.keep_unreadable(conn, odd)
+        if quiet := [s for s in fresh if not s.message.dialect.reports_status]:
+            outlets = [
+                Outlet(s.message.charger_id, s.said.connector_id, s.message.received_at) for s in quiet
+            ]
+            of_sessions.show(conn, outlets)
     return [_reply(s, tags) for s in starts]
 
 
@@ -98,24 +95,26 @@ def _read(message: ChargerMessage[facts.SessionBegins]) -> _Start:
         key_ = rules.start_key(
             message.charger_id, said.connector_id, said.id_tag or "", said.at or said.at_text, said.meter_wh
         )
-    started = _Start(message, said, key_, said.name)
+    believed = message.believes(said.at)
+    effective = said.at if believed and said.at is not None else message.received_at
+    meter = rules.milliwatt_hours(said.meter_wh)
+    started = _Start(message, said, key_, said.name, believed, effective, meter)
     if not oddities.INCOMPLETE.isdisjoint(message.oddities):
         started.flags.add(rules.FORM)
-    if not message.believes(said.at):
+    if not believed:
         started.flags.add(rules.CLOCK)
-    elif message.received_at - started.effective_start > rules.LATE:
+    elif message.received_at - effective > rules.LATE:
         started.flags.add(rules.OLD)
-    if rules.milliwatt_hours(said.meter_wh) is None and message.dialect.reports_meters:
+    if meter is None and message.dialect.reports_meters:
         started.flags.add(rules.NO_METER_START)
     return started
 
 
 def _recognise(conn: Connection, starts: Sequence[_Start]) -> list[_Start]:
     """Find the starts that came before; returns the new ones."""
-    by_key = transactions.by_start_keys(conn, (s.key for s in starts))
-    by_session = transactions.by_sessions(
-        conn, ((s.message.charger_id, s.session_id) for s in starts if s.session_id is not None)
-    )
+    by_key = transactions.by_start_keys(conn, [s.key for s in starts])
+    names = [(s.message.charger_id, s.session_id) for s in starts if s.session_id is not None]
+    by_session = transactions.by_sessions(conn, names) if names else {}
     fresh: dict[bytes, _Start] = {}
     for s in starts:
         known = by_key.get(s.key)
@@ -143,18 +142,17 @@ def _begins_anew(s: _Start, known: AnyRow) -> bool:
 
     its clock at every boot, or, in the flat dialect, the count of its sessions.
     """
-    believed = s.message.believes(s.said.at)
     if s.session_id is None:
-        return known.status != rules.IN_PROGRESS and not believed
+        return known.status != rules.IN_PROGRESS and not s.believed
     other_time = None not in (s.said.at, known.start_timestamp) and s.said.at != known.start_timestamp
     if known.status != rules.IN_PROGRESS:
-        return other_time or (s.said.at is not None and not believed) or _differs(s, known)
+        return other_time or (s.said.at is not None and not s.believed) or _differs(s, known)
     return other_time and _differs(s, known)
 
 
 def _differs(s: _Start, known: AnyRow) -> bool:
     """Whether a flat charger's start, by a name that it used before, says another tag, meter or connector."""
-    meter = rules.milliwatt_hours(s.said.meter_wh)
+    meter = s.meter_start_mwh
     tags = (s.said.id_tag, known.id_tag)
     return (
         (None not in tags and not authorisation.may_be_same(*tags))
@@ -178,7 +176,8 @@ def _judge(
 
     A session that would give way to the start does not count: the card comes back after a power cut.
     """
-    active = Counter(count_active(conn, tags.values()))
+    active = Counter(count_active(conn, tags.values()) if tags else {})
+    unknown = authorisation.unknown_status(settings.unknown_tags)
     for s in fresh:
         if s.said.id_tag is None:  # a flat charger need not show a tag
             s.verdict = Verdict(authorisation.ACCEPTED)
@@ -194,7 +193,7 @@ def _judge(
             s.tag,
             now,
             at=s.message.charger_id,
-            unknown=unknown_tag_status(settings),
+            unknown=unknown,
             active=active[name] - leaving,
         )
         if s.verdict.status == authorisation.ACCEPTED:
@@ -235,7 +234,8 @@ def _supersede(
                 s.flags.add(rules.OVERLAPS)
             else:
                 ended[row.id] = interrupted(row, {rules.SUPERSEDED}, s.effective_start)
-    bulk.update(conn, Transaction.__table__, list(ended.values()))
+    if ended:
+        bulk.update(conn, Transaction.__table__, list(ended.values()))
 
 
 def interrupted(row: AnyRow, flags: set[str], at: datetime) -> dict[str, Any]:
@@ -259,7 +259,7 @@ def _link_remote_starts(conn: Connection, fresh: Sequence[_Start], now: datetime
     if not tagged:
         return
     for row in transactions.remote_starts(
-        conn, (s.message.charger_id for s in tagged), now - REMOTE_START_WINDOW
+        conn, [s.message.charger_id for s in tagged], now - REMOTE_START_WINDOW
     ):
         if row.id_tag:
             by_tag[row.charger_id, authorisation.tag_key(row.id_tag)].append(row)
@@ -271,10 +271,10 @@ def _link_remote_starts(conn: Connection, fresh: Sequence[_Start], now: datetime
                 s.command_id, s.session_id = fitting[0].id, fitting[0].session_id
                 waiting.remove(fitting[0])
                 break
-    named = transactions.by_sessions(
-        conn, ((s.message.charger_id, s.session_id) for s in tagged if s.session_id is not None)
-    )
-    taken = set(named)
+    names = [(s.message.charger_id, s.session_id) for s in tagged if s.session_id is not None]
+    if not names:
+        return
+    taken = set(transactions.by_sessions(conn, names))
     for s in tagged:
         if s.session_id is None:
             continue
@@ -310,7 +310,7 @@ def _row(s: _Start) -> dict[str, Any]:
         "start_timestamp": s.said.at,
         "start_received_at": s.message.received_at,
         "effective_start": s.effective_start,
-        "meter_start_mwh": rules.milliwatt_hours(s.said.meter_wh),
+        "meter_start_mwh": s.meter_start_mwh,
         "reservation_id": reservation if reservation is not None and abs(reservation) < 2**63 else None,
         "flags": rules.join_flags(s.flags),
     }

@@ -22,7 +22,6 @@ from ..intake import inbox
 from ..intake.messages import ChargerMessage, Reply, Settings
 from ..status import of_sessions
 from ..status.of_sessions import Outlet
-from ..tags.authorize import unknown_tag_status
 from ..tags.lookup import find_tags
 from .meter_values import sample_row
 
@@ -297,7 +296,10 @@ def _replies(conn: Connection, stops: Sequence[_Stop], now: datetime, settings: 
         verdict = None
         if s.said.id_tag is not None:
             verdict = authorisation.judge(
-                tags.get(s.said.id_tag), now, at=s.message.charger_id, unknown=unknown_tag_status(settings)
+                tags.get(s.said.id_tag),
+                now,
+                at=s.message.charger_id,
+                unknown=authorisation.unknown_status(settings.unknown_tags),
             )
         outcome = Ended(verdict, s.session.id if s.session is not None else None)
         happened = (SessionEnded(s.message.identity, s.session.id),) if s.ends else ()

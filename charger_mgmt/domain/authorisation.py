@@ -52,6 +52,11 @@ def tag_problem(id_tag: str) -> str | None:
     return None
 
 
+def unknown_status(setting: str) -> str:
+    """What a tag that nobody entered is answered: a setting ("accept" or "invalid")."""
+    return ACCEPTED if setting == "accept" else INVALID
+
+
 def tag_key(id_tag: str) -> str:
     """The text by which idTags compare: case does not count, nor do blanks around it."""
     return id_tag.strip().casefold()

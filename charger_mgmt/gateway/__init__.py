@@ -57,7 +57,7 @@ def _serve(central: CentralSystem, gateway: Gateway, socket: ChargerSocket, admi
         if admitted.dialect == FLAT:
             flat.serve(central, gateway, socket, admitted)
         else:
-            connection.serve(central, gateway.connections, gateway.follow_ups, socket, admitted)
+            connection.serve(central, gateway.connections, gateway.dispatcher, socket, admitted)
     except Exception:
         log.exception("charger %s at %s: the socket's route failed", admitted.identity, socket.peer)
         socket.drop("internal error")

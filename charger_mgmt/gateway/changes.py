@@ -6,7 +6,7 @@ import gevent
 
 from ..commands import outbox
 from ..errors import ChargerManagementError
-from ..feed import ChargerChanged, Fact, NewConnectionWanted
+from ..feed import ChargerChanged, NewConnectionWanted
 from ..websocket.frames import POLICY_VIOLATION, SERVICE_RESTART
 from .central_system import CentralSystem
 from .session import Session
@@ -17,14 +17,12 @@ class Changes:
 
     def __init__(self, central: CentralSystem) -> None:
         self._central = central
-        central.feed.subscribe(self._take)
+        central.feed.subscribe(ChargerChanged, self._apply)
+        central.feed.subscribe(NewConnectionWanted, self._disconnect)
 
-    def _take(self, fact: Fact) -> None:
-        if isinstance(fact, NewConnectionWanted):
-            why = "the operator asks for a new connection"
-            self._central.registry.end(fact.identity, SERVICE_RESTART, why)
-        elif isinstance(fact, ChargerChanged):
-            self._apply(fact)
+    def _disconnect(self, wanted: NewConnectionWanted) -> None:
+        why = "the operator asks for a new connection"
+        self._central.registry.end(wanted.identity, SERVICE_RESTART, why)
 
     def _apply(self, change: ChargerChanged) -> None:
         session = self._central.registry.get(change.identity)

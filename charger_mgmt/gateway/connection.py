@@ -16,19 +16,17 @@ from .. import clock
 from ..chargers.connections import put_right_ours
 from ..domain import dialect
 from ..domain.dialect import Dialect
-from ..domain.facts import Comes, Goes, Noted
+from ..domain.facts import Comes, Goes
 from ..domain.outcomes import Opened
 from ..domain.registration import admits, shut_out
 from ..errors import DatabaseAway
 from ..intake.committer import ProcessingFailed
-from ..intake.messages import CONNECT, DISCONNECT, OVER_QUOTA, ChargerMessage
-from ..ocppj.conversation import CallReceived
+from ..intake.messages import CONNECT, DISCONNECT, ChargerMessage
 from ..websocket import frames
 from ..websocket.socket import ChargerSocket
-from . import dispatch
 from .admission import Admitted
 from .central_system import CentralSystem
-from .follow_ups import FollowUps
+from .dispatch import Dispatcher
 from .pacing import Pacing
 from .places import Place, Places
 from .session import Session
@@ -38,7 +36,6 @@ log = logging.getLogger(__name__)
 
 #: Seconds until a departure is noted again when the database was too busy for it.
 _NOTE_AGAIN = 5.0
-TOO_MUCH = "more than an unapproved charger may store"
 #: Departures noted at a time after an outage: they share commits.
 _NOTES_AT_ONCE = 100
 
@@ -128,7 +125,7 @@ class Connections:
 def serve(
     central: CentralSystem,
     connections: Connections,
-    follow_ups: FollowUps,
+    dispatcher: Dispatcher,
     socket: ChargerSocket,
     admitted: Admitted,
 ) -> None:
@@ -136,31 +133,18 @@ def serve(
     identity = admitted.identity
     assert identity is not None
     with connections.seated(admitted, socket) as place:
-        _serve(central, connections, follow_ups, socket, identity, admitted, place)
+        _serve(central, connections, dispatcher, socket, identity, admitted, place)
 
 
 def _serve(
     central: CentralSystem,
     connections: Connections,
-    follow_ups: FollowUps,
+    dispatcher: Dispatcher,
     socket: ChargerSocket,
     identity: str,
     admitted: Admitted,
     place: Place,
 ) -> None:
-    def handle(session: Session, call: CallReceived) -> None:
-        if not session.admitted and not connections.sources.takes_unapproved(identity, len(call.text)):
-            over_quota(central, connections, session.charger_id, identity)
-            session.close(frames.POLICY_VIOLATION, TOO_MUCH)
-            session.answer(call, None, lambda: None)
-            return
-
-        def deliver(answer: dispatch.Answer) -> None:
-            text = dispatch.text_of(session, call, answer)
-            session.answer(call, text, lambda: follow_ups.schedule(session, call.action, answer))
-
-        dispatch.take_call(central, session, call, deliver)
-
     try:
         opened = connections.opened(identity, dialect.OCPP16, socket.address)
     except DatabaseAway:
@@ -173,13 +157,14 @@ def _serve(
         registration=opened.registration,
         automatic_calls=opened.automatic_calls,
         strict=opened.strict,
+        behind=central.settings.clocks_believed_for,
         on_acceptance=place.is_known_now,
         admitted=admits(opened.approved, central.settings.charger_onboarding),
         proven=admitted.proven,
         timeouts_before_drop=central.settings.call_timeouts_before_drop,
         socket=socket,
         last_seen=central.last_seen,
-        handle=handle,
+        handle=dispatcher.take_call,
     )
     if shut_out(opened.blocked, opened.approved) or opened.password_hash != admitted.password_hash:
         # The operator has taken it away while the charger was on its way in.
@@ -213,13 +198,3 @@ def _serve(
 def _ends_if_silent(session: Session) -> None:
     if not session.has_spoken:
         session.close(frames.POLICY_VIOLATION, "nothing was said that could be taken")
-
-
-def over_quota(central: CentralSystem, connections: Connections, charger_id: int, identity: str) -> None:
-    """An unapproved charger has stored all that it may: the operator finds it in its events, once an hour."""
-    if not connections.sources.is_news(identity):
-        return
-    log.warning("charger %s: closed, it may not store more before it is approved", identity)
-    said = Noted({"reason": TOO_MUCH, "limit": central.settings.unapproved_bytes_per_hour})
-    message = ChargerMessage(OVER_QUOTA, charger_id, identity, said, clock.now())
-    central.committer.begin(message, lambda _: None)

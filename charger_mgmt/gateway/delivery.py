@@ -14,7 +14,7 @@ from ..commands.calls import CALLS, Answered, Call
 from ..commands.masking import Masking
 from ..commands.outbox import NOT_NOTED, NOT_SENT, turn
 from ..errors import CallErrored, CallTimedOut, ChargerBusy, ChargerGone, DatabaseAway
-from ..feed import CommandEnded, CommandQueued, Fact
+from ..feed import CommandEnded, CommandQueued
 from .central_system import CentralSystem
 
 log = logging.getLogger(__name__)
@@ -30,11 +30,11 @@ class Delivery:
 
     def __init__(self, central: CentralSystem) -> None:
         self._central = central
-        central.feed.subscribe(self._take)
+        central.feed.subscribe(CommandQueued, self._take)
 
-    def _take(self, fact: Fact) -> None:
-        if isinstance(fact, CommandQueued) and fact.owner == self._central.process_id:
-            gevent.spawn(_Delivering(self._central, fact).see_through)
+    def _take(self, command: CommandQueued) -> None:
+        if command.owner == self._central.process_id:
+            gevent.spawn(_Delivering(self._central, command).see_through)
 
 
 def put_right(central: CentralSystem) -> None:

@@ -12,19 +12,22 @@ import msgspec
 
 from .. import clock
 from ..beside import LONG, beside
-from ..dialects import Checked, Incoming, Said, Taken, Violation
+from ..dialects import Incoming, Said, Taken, Violation
 from ..dialects.ocpp16 import table
 from ..domain import facts, outcomes
 from ..domain.facts import Fact
 from ..domain.registration import ACCEPTED, PENDING
 from ..errors import DatabaseAway
 from ..intake.committer import ProcessingFailed, Ticket
-from ..intake.messages import ChargerMessage, FollowUp
+from ..intake.messages import OVER_QUOTA, ChargerMessage, FollowUp
 from ..ocppj import errors
 from ..ocppj.conversation import CallReceived
+from ..websocket import frames
 from . import pacing
 from .central_system import CentralSystem
+from .follow_ups import FollowUps
 from .session import Session
+from .sources import Sources
 from .speaker import Speaker
 
 log = logging.getLogger(__name__)
@@ -47,89 +50,144 @@ class Answer(NamedTuple):
 
 #: The database is away: no answer and no close frame, so that the charger keeps the message and comes back.
 AWAY: Final = Answer()
+#: Our fault; what it said is in the inbox.
+NOT_PROCESSED: Final = Answer(error=Violation(errors.INTERNAL_ERROR, "The message could not be processed."))
+#: An unapproved charger has stored all that it may: its socket is closed.
+TOO_MUCH_STORED: Final = "more than an unapproved charger may store"
+TOO_MUCH: Final = Answer(error=Violation(errors.SECURITY_ERROR, TOO_MUCH_STORED))
 
 
-def handle(central: CentralSystem, speaker: Speaker, said: Said, done: Callable[[Answer], None]) -> None:
-    """Handle one message: `done` gets its answer, at once or after the commit.
+class Dispatcher:
+    """Handles the messages of this process's chargers."""
 
-    Never waits and never raises: whatever goes wrong is logged, answered, and stays here.
-    """
-    row = said.row
-    try:
-        if not _may_speak(speaker, row):
-            description = f"{row.action} before the BootNotification was accepted"
-            answer = _refused(speaker, row.action, Violation(errors.SECURITY_ERROR, description))
-        elif row.from_memory:
-            speaker.has_spoken = True
-            answer = Answer(row.answer(said.payload, FROM_MEMORY[row.fact]()))
-            if said.oddities:  # the answer does not wait for their record
-                central.committer.begin(_message(central, speaker, said), lambda _: None)
+    def __init__(self, central: CentralSystem, sources: Sources, follow_ups: FollowUps) -> None:
+        self._central = central
+        self._sources = sources
+        self._follow_ups = follow_ups
+
+    def handle(self, speaker: Speaker, said: Said, done: Callable[[Answer], None]) -> None:
+        """Handle one message: `done` gets its answer, at once or after the commit.
+
+        Never waits and never raises: whatever goes wrong is logged, answered, and stays here.
+        """
+        row = said.row
+        try:
+            if not _may_speak(speaker, row):
+                description = f"{row.action} before the BootNotification was accepted"
+                answer = _refused(speaker, row.action, Violation(errors.SECURITY_ERROR, description))
+            elif not speaker.admitted and not self._sources.takes_unapproved(speaker.identity, len(said.raw)):
+                self._tells_of_quota(speaker)
+                answer = TOO_MUCH
+            elif row.from_memory:
+                speaker.has_spoken = True
+                answer = Answer(row.answer(said.payload, FROM_MEMORY[row.fact]()))
+                if said.oddities:  # the answer does not wait for their record
+                    self._central.committer.begin(_message(speaker, said), lambda _: None)
+            else:
+                speaker.has_spoken = True
+                self._central.committer.begin(
+                    _message(speaker, said), lambda ticket: done(self._stored(speaker, said, ticket))
+                )
+                return
+        except Exception as error:
+            answer = _failed(speaker, said, error)
+        done(answer)
+
+    def take_call(self, session: Session, call: CallReceived) -> None:
+        """Handle one CALL of OCPP-J as `handle` does, and have its session answer it."""
+        self._central.last_seen.touch(session.charger_id)
+        if len(call.text) > LONG:
+            gevent.spawn(self._take_call, session, call)
         else:
-            speaker.has_spoken = True
-            message = _message(central, speaker, said)
-            central.committer.begin(message, lambda ticket: done(_stored(central, speaker, said, ticket)))
+            self._take_call(session, call)
+
+    def _take_call(self, session: Session, call: CallReceived) -> None:
+        def done(answer: Answer) -> None:
+            self._answers(session, call, answer)
+
+        try:
+            if len(call.text) > LONG:
+                said = beside(len(call.text), _said, call, session.strict)
+            else:
+                said = _said(call, session.strict)
+        except Exception as error:
+            log.error(
+                "charger %s: message %s (%s) failed",
+                session.identity,
+                call.id,
+                call.action[:64],
+                exc_info=error,
+            )
+            done(NOT_PROCESSED)
             return
-    except Exception as error:
-        answer = _failed(speaker, said, error)
-    done(answer)
+        if isinstance(said, Said):
+            self.handle(session, said, done)
+        elif (row := table.INCOMING.get(call.action)) is None or _may_speak(session, row):
+            done(_refused(session, call.action, said))
+        else:
+            self.handle(session, Said(row, {}, call.text), done)
+
+    def _stored(self, speaker: Speaker, said: Said, ticket: Ticket) -> Answer:
+        """The answer to a message that has been stored, or could not be."""
+        try:
+            reply = ticket.take()
+            outcome = reply.outcome
+            if (effect := EFFECTS.get(said.row.fact)) is not None:
+                outcome = effect(self._central, speaker, outcome)
+            follow_ups = (*reply.follow_ups, *_asks_for_boot(speaker))
+            set_up = isinstance(outcome, outcomes.Booted) and outcome.status == ACCEPTED
+            return Answer(said.row.answer(said.payload, outcome), follow_ups=follow_ups, set_up=set_up)
+        except Exception as error:
+            return _failed(speaker, said, error)
+
+    def _answers(self, session: Session, call: CallReceived, answer: Answer) -> None:
+        """Write the answer. Never raises: it would hold up all that come after it."""
+        text = None
+        try:
+            if answer is AWAY:
+                session.drop("the database is away")
+            elif answer is TOO_MUCH:
+                session.close(frames.POLICY_VIOLATION, TOO_MUCH_STORED)
+            elif answer.error is not None:
+                text = session.conversation.error(call, answer.error.code, answer.error.description)
+            else:
+                text = session.conversation.result(call, answer.payload)
+        except Exception:
+            log.exception("charger %s: message %s could not be answered", session.identity, call.id)
+            session.drop("internal error")
+        then = None
+        if answer.follow_ups or answer.set_up:
+            due = answer.follow_ups, answer.set_up
+            then = lambda: self._follow_ups.schedule(session, call.action, *due)  # noqa: E731
+        session.answer(call, text, then)
+
+    def _tells_of_quota(self, speaker: Speaker) -> None:
+        """The operator finds it in the charger's events, once an hour."""
+        if not self._sources.is_news(speaker.identity):
+            return
+        log.warning("charger %s: closed, it may not store more before it is approved", speaker.identity)
+        limit = self._central.settings.unapproved_bytes_per_hour
+        said = facts.Noted({"reason": TOO_MUCH_STORED, "limit": limit})
+        message = ChargerMessage(OVER_QUOTA, speaker.charger_id, speaker.identity, said, clock.now())
+        self._central.committer.begin(message, lambda _: None)
 
 
-def take_call(
-    central: CentralSystem, session: Session, call: CallReceived, done: Callable[[Answer], None]
-) -> None:
-    """Handle one CALL of OCPP-J, as `handle` does."""
-    central.last_seen.touch(session.charger_id)
-    if len(call.text) > LONG:
-        gevent.spawn(_take_call, central, session, call, done)
-    else:
-        _take_call(central, session, call, done)
+def _said(call: CallReceived, strict: bool) -> Said | Violation:
+    """What a CALL says, after the tolerances, or what is wrong with it.
 
-
-def _take_call(
-    central: CentralSystem, session: Session, call: CallReceived, done: Callable[[Answer], None]
-) -> None:
-    try:
-        checked, row, fact = beside(len(call.text), _checked, call, session.strict)
-    except Exception as error:
-        log.error(
-            "charger %s: message %s (%s) failed", session.identity, call.id, call.action[:64], exc_info=error
-        )
-        done(NOT_PROCESSED)
-        return
-    if row is None or (checked.violation is not None and _may_speak(session, row)):
-        assert checked.violation is not None
-        done(_refused(session, call.action, checked.violation))
-        return
-    oddities = checked.oddities + call.oddities
-    handle(central, session, Said(row, checked.payload, call.text, oddities, str(call.id), fact), done)
-
-
-def _checked(call: CallReceived, strict: bool) -> tuple[Checked, Incoming[Any] | None, Fact | None]:
-    """The call's payload after the tolerances, and its row (None: chargers send no such message).
-
-    And of a long one its fact, while we are beside the loop; what fails will fail again where it is set aside.
+    Of a long one also its fact, while we are beside the loop; what fails will fail again where it is set aside.
     """
-    checked, row = table.check(call.action, call.payload, strict=strict), table.INCOMING.get(call.action)
+    row = table.INCOMING.get(call.action)
+    if row is None or row.form is None:
+        return table.unknown(call.action)
+    checked = row.form.check(call.payload, strict=strict)
+    if checked.violation is not None:
+        return checked.violation
     fact = None
-    if len(call.text) > LONG and row is not None and checked.violation is None:
+    if len(call.text) > LONG:
         with suppress(Exception):
             fact = row.read(checked.payload)
-    return checked, row, fact
-
-
-def text_of(session: Session, call: CallReceived, answer: Answer) -> str | None:
-    """The frame that answers a CALL; None: there is none, the socket has been dropped. Never raises: it would hold up all that come after it."""
-    try:
-        if answer is AWAY:
-            session.drop("the database is away")
-            return None
-        if answer.error is not None:
-            return session.conversation.error(call, answer.error.code, answer.error.description)
-        return session.conversation.result(call, answer.payload)
-    except Exception:
-        log.exception("charger %s: message %s could not be answered", session.identity, call.id)
-        session.drop("internal error")
-        return None
+    return Said(row, checked.payload, call.text, checked.oddities + call.oddities, str(call.id), fact)
 
 
 def _may_speak(speaker: Speaker, row: Incoming[Any]) -> bool:
@@ -159,7 +217,7 @@ def _asks_for_boot(speaker: Speaker) -> tuple[FollowUp, ...]:
     return (_ASK_FOR_BOOT,)
 
 
-def _message(central: CentralSystem, speaker: Speaker, said: Said) -> ChargerMessage[Any]:
+def _message(speaker: Speaker, said: Said) -> ChargerMessage[Any]:
     return ChargerMessage(
         said.row,
         speaker.charger_id,
@@ -170,28 +228,10 @@ def _message(central: CentralSystem, speaker: Speaker, said: Said) -> ChargerMes
         said.message_id,
         said.oddities,
         speaker.dialect,
-        _fact=said.fact,
-        proven=speaker.proven,
-        behind=central.settings.clocks_believed_for,
+        speaker.proven,
+        speaker.behind,
+        said.fact,
     )
-
-
-def _stored(central: CentralSystem, speaker: Speaker, said: Said, ticket: Ticket) -> Answer:
-    """The answer to a message that has been stored, or could not be."""
-    try:
-        reply = ticket.take()
-        outcome = reply.outcome
-        if (effect := EFFECTS.get(said.row.fact)) is not None:
-            outcome = effect(central, speaker, outcome)
-        follow_ups = (*reply.follow_ups, *_asks_for_boot(speaker))
-        set_up = isinstance(outcome, outcomes.Booted) and outcome.status == ACCEPTED
-        return Answer(said.row.answer(said.payload, outcome), follow_ups=follow_ups, set_up=set_up)
-    except Exception as error:
-        return _failed(speaker, said, error)
-
-
-#: Our fault; what it said is in the inbox.
-NOT_PROCESSED: Final = Answer(error=Violation(errors.INTERNAL_ERROR, "The message could not be processed."))
 
 
 def _failed(speaker: Speaker, said: Said, error: Exception) -> Answer:

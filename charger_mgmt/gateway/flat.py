@@ -24,9 +24,8 @@ from ..ocppj import errors
 from ..websocket import frames
 from ..websocket.socket import ChargerSocket, SocketClosed
 from . import dispatch
-from .admission import OCPP16, Admission, Admitted
+from .admission import OCPP16, Admitted
 from .central_system import CentralSystem
-from .connection import TOO_MUCH, Connections, over_quota
 from .parts import Gateway
 from .places import Place
 from .session import MALFORMED_LIMIT
@@ -75,8 +74,7 @@ class FlatSession:
     def __init__(
         self,
         central: CentralSystem,
-        admission: Admission,
-        connections: Connections,
+        gateway: Gateway,
         socket: Any,
         admitted: Admitted,
         place: Place,
@@ -84,8 +82,9 @@ class FlatSession:
         self.socket = socket
         self._place = place
         self._central = central
-        self._admission = admission
-        self._connections = connections
+        self._admission = gateway.admission
+        self._connections = gateway.connections
+        self._dispatcher = gateway.dispatcher
         self._authenticated_as = admitted.identity
         #: What the password made that the socket was opened with.
         self._password_hash = admitted.password_hash
@@ -189,26 +188,21 @@ class FlatSession:
         """Raises DatabaseAway."""
         try:
             speaker = self._speaker(message)
-            self._central.last_seen.touch(speaker.charger_id)
-            self._count(speaker, text)
         except _Refused as refused:
             log.info("flat socket %s: %s refused: %s", self.socket.peer, message.message_type, refused)
             self.socket.wasted()
             if message.said.row.never_refused:
                 self._keep_refused(message, text, str(refused))
             return dispatch.Answer(error=Violation(errors.SECURITY_ERROR, str(refused)))
+        self._central.last_seen.touch(speaker.charger_id)
         answered = AsyncResult()
-        dispatch.handle(self._central, speaker, message.said, answered.set)
+        self._dispatcher.handle(speaker, message.said, answered.set)
         answer: dispatch.Answer = answered.get()
+        if answer is dispatch.TOO_MUCH:
+            self.close(frames.POLICY_VIOLATION, dispatch.TOO_MUCH_STORED)
+            if message.said.row.never_refused:
+                self._keep_refused(message, text, dispatch.TOO_MUCH_STORED)
         return answer
-
-    def _count(self, speaker: Speaker, text: str) -> None:
-        """An unapproved charger may store so much and no more. Raises _Refused."""
-        sources = self._connections.sources
-        if not speaker.admitted and not sources.takes_unapproved(speaker.identity, len(text)):
-            over_quota(self._central, self._connections, speaker.charger_id, speaker.identity)
-            self.close(frames.POLICY_VIOLATION, TOO_MUCH)
-            raise _Refused(TOO_MUCH)
 
     def _speaker(self, message: FlatMessage) -> Speaker:
         """The charger that the message is from, if this socket may speak for it. Raises _Refused."""
@@ -257,6 +251,7 @@ class FlatSession:
             dialect=dialect.FLAT,
             admitted=admits(opened.approved, self._onboarding),
             proven=self._authenticated_as == identity,
+            behind=self._central.settings.clocks_believed_for,
             on_acceptance=self._place.is_known_now,
         )
 
@@ -310,9 +305,8 @@ class FlatSession:
 
 def serve(central: CentralSystem, gateway: Gateway, socket: ChargerSocket, admitted: Admitted) -> None:
     """Serve a flat socket until it ends."""
-    connections = gateway.connections
-    with connections.seated(admitted, socket) as place:
-        session = FlatSession(central, gateway.admission, connections, socket, admitted, place)
+    with gateway.connections.seated(admitted, socket) as place:
+        session = FlatSession(central, gateway, socket, admitted, place)
         central.registry.hold(session)
         silent = gevent.spawn_later(central.settings.first_message_seconds, session.ends_if_silent)
         try:

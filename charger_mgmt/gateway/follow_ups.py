@@ -11,7 +11,6 @@ from ..commands import outbox
 from ..errors import ChargerManagementError
 from ..intake.messages import FollowUp
 from .central_system import CentralSystem
-from .dispatch import Answer
 from .session import Session
 
 log = logging.getLogger(__name__)
@@ -34,9 +33,8 @@ class FollowUps:
         self._waiting: dict[tuple[int, str], gevent.Greenlet] = {}
         self._set_up_at: dict[int, float] = {}
 
-    def schedule(self, session: Session, action: str, answer: Answer) -> None:
-        """Call this when the answer to `action` has been sent."""
-        follow_ups, booted = answer.follow_ups, answer.set_up
+    def schedule(self, session: Session, action: str, follow_ups: tuple[FollowUp, ...], booted: bool) -> None:
+        """Call this when the answer to `action` has been sent; `booted`: the charger was accepted by it."""
         settings = self._central.settings
         if not (follow_ups or booted) or not settings.automatic_calls or not session.automatic_calls:
             return

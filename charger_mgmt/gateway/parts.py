@@ -8,7 +8,7 @@ from typing import Any
 from ..websocket.keepalive import KeepAlive
 from .admission import Admission
 from .connection import Connections
-from .follow_ups import FollowUps
+from .dispatch import Dispatcher
 from .places import Places
 from .requests import Waiting
 
@@ -19,7 +19,7 @@ class Gateway:
 
     admission: Admission
     connections: Connections
-    follow_ups: FollowUps
+    dispatcher: Dispatcher
     keepalive: KeepAlive
     places: Places
     #: Connections between two requests.

@@ -188,7 +188,7 @@ class Session(Speaker):
         finally:
             self._going_on = False
 
-    def answer(self, call: CallReceived, text: str | None, then: Callable[[], None]) -> None:
+    def answer(self, call: CallReceived, text: str | None, then: Callable[[], None] | None = None) -> None:
         """Send the answer to the current call and go on with the next. Never waits, never raises.
 
         `text` None: it gets no answer. `then` is called once the answer is written, which another greenlet
@@ -212,7 +212,7 @@ class Session(Speaker):
             self._answered(call, then)
 
     def _finish_answer(
-        self, call: CallReceived, finish: Callable[[], None], then: Callable[[], None]
+        self, call: CallReceived, finish: Callable[[], None], then: Callable[[], None] | None
     ) -> None:
         try:
             finish()
@@ -227,9 +227,10 @@ class Session(Speaker):
             self.drop("internal error")
         self._let_go(call)
 
-    def _answered(self, call: CallReceived, then: Callable[[], None]) -> None:
+    def _answered(self, call: CallReceived, then: Callable[[], None] | None) -> None:
         try:
-            then()
+            if then is not None:
+                then()
         except Exception:
             log.exception("charger %s: after the answer to message %s", self.identity, call.id)
         self._let_go(call)

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from datetime import timedelta
 from typing import Any
 
 from ..domain import dialect as dialects
 from ..domain.dialect import Dialect
+from ..domain.transactions import BEHIND
 
 
 class Speaker:
@@ -31,6 +33,7 @@ class Speaker:
         strict: bool = False,
         admitted: bool = True,
         proven: bool = False,
+        behind: timedelta = BEHIND,
         on_acceptance: Callable[[], None] = lambda: None,
     ) -> None:
         self.identity = identity
@@ -43,6 +46,8 @@ class Speaker:
         self.strict = strict
         self.admitted = admitted
         self.proven = proven
+        #: How old a time of its messages may be and still be believed.
+        self.behind = behind
         #: Called when a boot is accepted.
         self.on_acceptance = on_acceptance
         self.triggered: set[str] = set()

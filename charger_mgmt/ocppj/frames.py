@@ -247,9 +247,15 @@ def _broken(text: str, reason: str) -> Malformed:
 
 
 def _without_none(value: Any) -> Any:
-    if type(value) is dict and not any(item is None or type(item) in (dict, list) for item in value.values()):
-        return value  # what most answers look like
+    if not _has_null(value):
+        return value  # as most have none
     return mapped(value, lambda leaf: leaf, without_nulls, items=_not_null)
+
+
+def _has_null(value: Any) -> bool:
+    if type(value) is dict:
+        return any(map(_has_null, value.values()))
+    return value is None or (type(value) is list and any(map(_has_null, value)))
 
 
 def _not_null(items: list[Any]) -> Iterable[Any]:

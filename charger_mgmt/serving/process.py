@@ -18,6 +18,7 @@ from ..gateway.central_system import CentralSystem
 from ..gateway.changes import Changes
 from ..gateway.connection import Connections
 from ..gateway.delivery import Delivery
+from ..gateway.dispatch import Dispatcher
 from ..gateway.follow_ups import FollowUps
 from ..gateway.last_seen import LastSeen
 from ..gateway.pacing import Pacing
@@ -55,7 +56,7 @@ class Process:
         self.gateway = Gateway(
             admission=Admission(database, settings, pacing, sources, places),
             connections=Connections(self.central, pacing, sources, places),
-            follow_ups=FollowUps(self.central),
+            dispatcher=Dispatcher(self.central, sources, FollowUps(self.central)),
             keepalive=KeepAlive(settings.websocket_ping_interval, settings.heartbeat_timeout),
             places=places,
             waiting=Waiting(),

@@ -23,14 +23,12 @@ def authorize(
     for message in messages:
         id_tag = message.fact.id_tag
         verdict = authorisation.judge(
-            tags.get(id_tag), now, at=message.charger_id, unknown=unknown_tag_status(settings)
+            tags.get(id_tag),
+            now,
+            at=message.charger_id,
+            unknown=authorisation.unknown_status(settings.unknown_tags),
         )
         replies.append(Reply(Judged(verdict)))
         journal.append((message, message.action, {"idTag": id_tag, "status": verdict.status}))
     events.journal(conn, journal)
     return replies
-
-
-def unknown_tag_status(settings: Settings) -> str:
-    """What a tag that nobody entered is answered: a setting, by default as open as the onboarding."""
-    return authorisation.ACCEPTED if settings.unknown_tags == "accept" else authorisation.INVALID

@@ -41,7 +41,7 @@ def find_tags(conn: Connection, id_tags: Iterable[str], *, starting: bool) -> di
     good until that session has ended.
     """
     asked = {id_tag: authorisation.candidate_keys(storable(id_tag)) for id_tag in id_tags}
-    keys = distinct(key for keys in asked.values() for key in keys)
+    keys = distinct([key for keys in asked.values() for key in keys])
     if not keys:
         return {}
     rows = conn.execute(_KNOWN, {"keys": keys})
@@ -73,11 +73,10 @@ def count_active(conn: Connection, tags: Iterable[TagRecord]) -> dict[str, int]:
 
     A session that was refused at its start is not one of the tag's, nor one of a charger that nobody has approved.
     """
-    keys = distinct(
-        authorisation.tag_key(tag.id_tag) for tag in tags if tag.max_active_transactions is not None
-    )
-    if not keys:
+    limited = [authorisation.tag_key(tag.id_tag) for tag in tags if tag.max_active_transactions is not None]
+    if not limited:
         return {}
+    keys = distinct(limited)
     conn.execute(select(Tag.id).where(Tag.id_tag_key.in_(keys)).with_for_update()).all()
     lowered = func.lower(Transaction.id_tag)
     counted = conn.execute(

@@ -8,6 +8,7 @@ from urllib.parse import quote
 from flask import Blueprint, request
 from msgspec import UNSET, Meta, UnsetType, structs
 
+from ..domain import authorisation
 from ..extensions import db
 from ..web.answers import Answer, Time
 from ..web.endpoint import endpoint
@@ -16,7 +17,7 @@ from ..web.pages import NEXT, Limit, NameCursor, page
 from ..web.process import central
 from ..web.reading import Sent
 from ..web.replies import LOCATION, Reply
-from . import authorize, entries
+from . import entries
 
 blueprint = Blueprint("tags", __name__, url_prefix="/tags")
 
@@ -122,4 +123,4 @@ def change_tag(id_tag: TagName, body: TagChanges) -> Tag:
 
 def _unknown() -> str:
     """The status of a tag that nobody entered."""
-    return authorize.unknown_tag_status(central().settings)
+    return authorisation.unknown_status(central().settings.unknown_tags)

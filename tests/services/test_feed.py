@@ -18,7 +18,7 @@ from tests.support.messages import ago
 def told(central):
     """What the committer's feed has told."""
     facts = []
-    central.feed.subscribe(facts.append)
+    central.feed.subscribe(None, facts.append)
     return facts
 
 
@@ -60,13 +60,13 @@ def test_a_fact_is_told_when_others_can_see_what_it_tells(central, told):
         with central.engine.connect() as conn:
             seen.append(conn.exec_driver_sql("SELECT COUNT(*) FROM transactions").scalar())
 
-    central.feed.subscribe(looks)
+    central.feed.subscribe(None, looks)
     central.charger().starts(ago(hours=1))
     assert seen == [1]
 
 
 def test_a_listener_that_fails_harms_nobody(central, told, caplog):
-    central.feed._listeners.insert(0, lambda fact: 1 / 0)
+    central.feed._listeners[None].insert(0, lambda fact: 1 / 0)
     assert central.charger().starts(ago(hours=1))["transactionId"]
     assert len(told) == 1
     assert "a listener failed" in caplog.text
@@ -85,7 +85,7 @@ def test_who_listens_has_heard_what_came_before_he_waits():
     with feed.listening("CP1") as heard:
         feed.publish([SessionBegan("CP1", 7, "Accepted"), ended(8), ended(7)])
         assert heard.first(CommandEnded, seventh, clock.monotonic()) == ended(7)
-    assert feed._listeners == []
+    assert feed._listeners == {None: []}
 
 
 def test_who_waits_is_woken_by_the_fact_that_he_waits_for():

@@ -111,7 +111,7 @@ class MemoryTransport:
                 connection.serve,
                 central,
                 gateway.connections,
-                gateway.follow_ups,
+                gateway.dispatcher,
                 socket,
                 decision,
             )

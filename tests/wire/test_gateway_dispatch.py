@@ -10,12 +10,11 @@ import pytest
 from flask import Flask
 
 from charger_mgmt.domain import dialect
-from charger_mgmt.gateway import dispatch
 from charger_mgmt.gateway.admission import FLAT, Admitted
+from charger_mgmt.gateway.dispatch import Dispatcher
 from charger_mgmt.gateway.flat import FlatSession
 from charger_mgmt.gateway.follow_ups import FollowUps
 from charger_mgmt.gateway.session import Session
-from charger_mgmt.ocppj.conversation import CallReceived
 from charger_mgmt.serving.process import process_of
 from tests.live.support import PipeSocket, until
 
@@ -27,9 +26,11 @@ START = {"connectorId": 1, "idTag": "A", "meterStart": 0, "timestamp": "2026-11-
 class Charger:
     """A charger whose text goes straight into the gateway."""
 
-    def __init__(self, app: Flask, identity: str = "CP1") -> None:
+    def __init__(self, app: Flask, identity: str = "CP1", *, status_wait: float = 60) -> None:
         self.central = process_of(app).central
         self.gateway = process_of(app).gateway
+        follow_ups = FollowUps(self.central, status_wait=status_wait)
+        sources = self.gateway.connections.sources
         self.socket = PipeSocket()
         opened = self.gateway.connections.opened(identity, dialect.OCPP16, "192.0.2.1")
         self.session = Session(
@@ -39,16 +40,8 @@ class Charger:
             registration=opened.registration,
             socket=self.socket,
             last_seen=self.central.last_seen,
-            handle=self._handles,
+            handle=Dispatcher(self.central, sources, follow_ups).take_call,
         )
-        self.answer = dispatch.Answer()
-
-    def _handles(self, session: Session, call: CallReceived) -> None:
-        def deliver(answer: dispatch.Answer) -> None:
-            self.answer = answer
-            session.answer(call, dispatch.text_of(session, call, answer), lambda: None)
-
-        dispatch.take_call(self.central, session, call, deliver)
 
     def says(self, text: str) -> Any:
         """What the text is answered; None: with the end of the socket."""
@@ -122,17 +115,18 @@ def test_when_the_database_is_away_the_socket_is_dropped_without_an_answer(charg
     assert charger.socket.closed_with is None
 
 
+@pytest.mark.settings(follow_up_delay=0.0)
 def test_a_charger_that_reports_no_status_after_its_boot_is_asked_for_it(app: Flask) -> None:
-    charger = Charger(app)
+    charger = Charger(app, status_wait=0.01)
     charger.central.registry.add(charger.session)
     charger.calls("BootNotification", BOOT)
-    follow_ups = FollowUps(charger.central, status_wait=0.01)
     reader = gevent.spawn(charger.session.serve)
-    follow_ups.schedule(charger.session, "BootNotification", dispatch.Answer(set_up=True))
-    until(lambda: charger.socket.sent)
-    call = json.loads(charger.socket.sent[0])
-    assert call[2:] == ["TriggerMessage", {"requestedMessage": "StatusNotification"}]
-    charger.socket.says(json.dumps([3, call[1], {"status": "Accepted"}]))
+    for key in ("TransactionMessageAttempts", "TransactionMessageRetryInterval", None):
+        until(lambda: charger.socket.sent)
+        _, number, action, payload = json.loads(charger.socket.sent.pop())
+        assert (action, payload.get("key")) == ("ChangeConfiguration" if key else "TriggerMessage", key)
+        charger.socket.says(json.dumps([3, number, {"status": "Accepted"}]))
+    assert payload == {"requestedMessage": "StatusNotification"}
     charger.socket.ends()
     reader.join(timeout=5)
 
@@ -141,10 +135,8 @@ def test_a_charger_that_reports_no_status_after_its_boot_is_asked_for_it(app: Fl
 def test_a_charger_that_boots_in_a_loop_is_set_up_once(app: Flask) -> None:
     charger = Charger(app)
     charger.central.registry.add(charger.session)
-    follow_ups = FollowUps(charger.central, status_wait=60)
     for _ in range(5):
         charger.calls("BootNotification", BOOT)
-        follow_ups.schedule(charger.session, "BootNotification", charger.answer)
     until(lambda: charger.socket.sent)
     gevent.sleep(0.05)
     assert [json.loads(text)[2] for text in charger.socket.sent] == ["ChangeConfiguration"]
@@ -153,12 +145,9 @@ def test_a_charger_that_boots_in_a_loop_is_set_up_once(app: Flask) -> None:
 
 @pytest.mark.settings(automatic_calls=False)
 def test_automatic_calls_can_be_switched_off(app: Flask) -> None:
-    charger = Charger(app)
+    charger = Charger(app, status_wait=0)
     charger.central.registry.add(charger.session)
     charger.calls("BootNotification", BOOT)
-    FollowUps(charger.central, status_wait=0).schedule(
-        charger.session, "BootNotification", dispatch.Answer(set_up=True)
-    )
     gevent.sleep(0.05)
     assert charger.socket.sent == []
 
@@ -167,8 +156,7 @@ def test_a_flat_session_needs_no_socket_either(app: Flask) -> None:
     gateway = process_of(app).gateway
     session = FlatSession(
         process_of(app).central,
-        gateway.admission,
-        gateway.connections,
+        gateway,
         PipeSocket(),
         Admitted(FLAT, None),
         gateway.places.take(known=True),

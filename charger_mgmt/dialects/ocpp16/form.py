@@ -37,6 +37,7 @@ import copy
 import re
 from collections import deque
 from collections.abc import Callable, Iterable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from decimal import Decimal
 from functools import cache
@@ -269,8 +270,9 @@ class MoneyForm:
             payload = {}
         if type(payload) is not dict:
             return Checked({}, (odd.UNREADABLE_FIELD,))
-        if is_valid(self._validator, payload):
-            return Checked(payload)
+        with suppress(ValueError, RecursionError, OverflowError):  # for what the validator cannot take in
+            if self._validator.is_valid(payload):
+                return Checked(payload)
         notes: set[str] = set()
         return Checked(self.read(payload, notes), sorted_notes(notes))
 

@@ -169,6 +169,11 @@ def check(action: str, payload: Any, *, strict: bool = False) -> Checked:
     row = INCOMING.get(action)
     if row is not None and row.form is not None:
         return row.form.check(payload, strict=strict)
+    return Checked({}, (), unknown(action))
+
+
+def unknown(action: str) -> Violation:
+    """What a charger is told that sends what no row is for."""
     if action in names():
-        return Checked({}, (), Violation(errors.NOT_SUPPORTED, f"{action} is not supported here"))
-    return Checked({}, (), Violation(errors.NOT_IMPLEMENTED, f"{action[:64]} is not an action of OCPP 1.6"))
+        return Violation(errors.NOT_SUPPORTED, f"{action} is not supported here")
+    return Violation(errors.NOT_IMPLEMENTED, f"{action[:64]} is not an action of OCPP 1.6")
