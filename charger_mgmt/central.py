@@ -21,3 +21,6 @@ class Central(Protocol):
 
     def owner_of(self, identity: str) -> str | None:
         """The process that holds a socket of the charger's on which it can be called; None: there is none."""
+
+    def is_connected(self, identity: str) -> bool:
+        """Whether there is any socket that speaks for the charger."""

@@ -3,8 +3,8 @@
 They are what we have stored; those of domain/facts.py are what a charger says.
 
 Whoever stores something hands its facts to `Feed.publish` after the commit, never before. In this process that is a
-function call; a bus between processes would stand behind the same two functions, so a fact may also never come:
-whoever waits for one looks at the database when his time is over.
+function call; a bus between processes would stand behind the same two functions, so a fact may also never come: what
+must be known for sure is looked up in the database when the time is over.
 """
 
 from __future__ import annotations
@@ -13,7 +13,6 @@ import logging
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import datetime
 from typing import Any, TypeAlias, TypeVar, cast
 
 from gevent.event import Event
@@ -45,7 +44,7 @@ class SessionEnded:
 class CommandQueued:
     """A call to a charger has its row and waits for its `owner`, the process that holds the charger's socket.
 
-    `payload` is what is to be sent, secrets included: they are in no row. After `expires_at` it is not sent any more.
+    `payload` is what is to be sent, secrets included: they are in no row.
     """
 
     identity: str
@@ -56,7 +55,6 @@ class CommandQueued:
     payload: dict[str, Any]
     message_id: str
     requested_by: str
-    expires_at: datetime
     #: Of a new AuthorizationKey: whether the charger has it is known only from its answer.
     key_hash: str | None = None
     #: Of the charger's keys: no answer is kept with one of them in it.
@@ -67,7 +65,7 @@ class CommandQueued:
 class CommandEnded:
     """A call to a charger has come to its last `state` (commands/command_rows.py): answered, refused, or given up.
 
-    `error_code` and `error_description` are those of a CALLERROR, or say why nothing was sent.
+    `error_code` and `error_description` are those of a CALLERROR, or say why nothing was sent, or no answer came.
     """
 
     identity: str
@@ -137,6 +135,8 @@ class Feed:
     def __init__(self) -> None:
         #: Kind of fact → who wants to know; None: every kind.
         self._listeners: dict[type | None, list[Listener]] = {}
+        #: Identity → who waits for news of that charger: thousands may, and each fact concerns one or two.
+        self._waiting: dict[str, list[Heard]] = {}
 
     def publish(self, facts: Iterable[Fact]) -> None:
         """Tell what has been committed. Never waits and never raises: a listener that fails is logged."""
@@ -146,6 +146,8 @@ class Feed:
                     listener(fact)
                 except Exception:
                     log.exception("a listener failed on %s of charger %s", type(fact).__name__, fact.identity)
+            for heard in self._waiting.get(fact.identity, ()):
+                heard.take(fact)
 
     def subscribe(self, kind: type[F] | None, listener: Callable[[F], None]) -> Callable[[], None]:
         """Tell the listener of every fact of this kind (None: any) from now on; it must not wait.
@@ -160,13 +162,11 @@ class Feed:
     def listening(self, identity: str) -> Iterator[Heard]:
         """Keep the facts about a charger, from before what causes them."""
         heard = Heard()
-
-        def listener(fact: Fact) -> None:
-            if fact.identity == identity:
-                heard.take(fact)
-
-        unsubscribe = self.subscribe(None, listener)
+        self._waiting.setdefault(identity, []).append(heard)
         try:
             yield heard
         finally:
-            unsubscribe()
+            waiting = self._waiting[identity]
+            waiting.remove(heard)
+            if not waiting:
+                del self._waiting[identity]

@@ -9,13 +9,12 @@ from pathlib import Path
 
 import pytest
 
+from tests.support.messages import FROM_CHARGER, NEVER_REFUSED
+
 ROOT = Path(__file__).resolve().parents[1]
 PACKAGE = ROOT / "charger_mgmt"
 SOURCES = sorted(PACKAGE.rglob("*.py"))
-EVERYTHING = {path.stem if path.is_file() else path.name for path in PACKAGE.iterdir()} - {
-    "__init__",
-    "__pycache__",
-}
+EVERYTHING = {path.relative_to(PACKAGE).parts[0].removesuffix(".py") for path in SOURCES} - {"__init__"}
 
 #: Rooms, and modules that stand beside them, in one order: each may import those before it.
 ORDER = (
@@ -171,6 +170,8 @@ def test_every_fact_that_a_dialect_tells_has_its_handler() -> None:
     from charger_mgmt.gateway.dispatch import EFFECTS, FROM_MEMORY
     from charger_mgmt.serving.handlers import HANDLERS
 
+    assert table.INCOMING.keys() == FROM_CHARGER
+    assert {action for action, row in table.INCOMING.items() if row.never_refused} == NEVER_REFUSED
     rows = [*table.INCOMING.values(), *flat.INCOMING.values()]
     assert {row.fact for row in rows} <= HANDLERS.keys()
     assert {row.fact for row in rows if row.from_memory} == FROM_MEMORY.keys()

@@ -301,7 +301,7 @@ def _replies(conn: Connection, stops: Sequence[_Stop], now: datetime, settings: 
                 at=s.message.charger_id,
                 unknown=authorisation.unknown_status(settings.unknown_tags),
             )
-        outcome = Ended(verdict, s.session.id if s.session is not None else None)
+        outcome = Ended(verdict)
         happened = (SessionEnded(s.message.identity, s.session.id),) if s.ends else ()
         replies.append(Reply(outcome, happened=happened))
     return replies

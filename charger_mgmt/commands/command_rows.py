@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import Any
 
 from sqlalchemy import Connection, Row, insert, select, update
@@ -24,7 +25,6 @@ STATES = (QUEUED, SENT, ACCEPTED, REJECTED, ERROR, TIMED_OUT, LATE_ANSWER, CHARG
 
 #: From which states each state may be reached; a row in any other state stays as it is.
 _BEFORE = {
-    SENT: (QUEUED,),
     ACCEPTED: (SENT,),
     REJECTED: (SENT,),
     ERROR: (QUEUED, SENT),
@@ -39,6 +39,16 @@ def add(conn: Connection, **values: Any) -> int:
     key = conn.execute(insert(Command.__table__).values(state=QUEUED, **values)).inserted_primary_key
     assert key is not None
     return int(key[0])
+
+
+def claim(conn: Connection, command_id: int, now: datetime) -> bool:
+    """Let a queued command be sent, unless its time is over or somebody else has given it up. Returns whether it may."""
+    changed = conn.execute(
+        update(Command.__table__)
+        .where(_C.id == command_id, _C.state == QUEUED, _C.expires_at >= now)
+        .values(state=SENT, sent_at=now)
+    )
+    return changed.rowcount == 1
 
 
 def move(conn: Connection, command_id: int, state: str, **values: Any) -> bool:

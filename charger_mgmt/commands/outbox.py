@@ -54,7 +54,8 @@ _turns = {"system": BoundedSemaphore(3), "operator": BoundedSemaphore(3)}
 
 @dataclass(frozen=True, slots=True)
 class CommandOutcome:
-    """How far a command has come. `state` as in commands/command_rows.py.
+    """How far a command has come, as far as is known here. `state` as in commands/command_rows.py: queued as long as it
+    has not ended.
 
     `error` says why the call ended without a result: a CallFailed, or ChargerBusy or DatabaseAway when
     nothing was sent.
@@ -85,10 +86,10 @@ def send(
     The payload goes out as it is: check it before. Raises NotFound, ChargerOffline, Conflict when the
     charger's registration forbids the action (section 4.2), DatabaseAway.
     """
-    with central.feed.listening(identity) as heard:
-        with turn(requested_by), central.database.writing() as conn:
-            charger = find_charger(conn, identity)
-            command = queue(conn, central, charger, action, payload, requested_by=requested_by)
+    with turn(requested_by), central.database.writing() as conn:
+        charger = find_charger(conn, identity)
+        command = queue(conn, central, charger, action, payload, requested_by=requested_by)
+    with central.feed.listening(identity) as heard:  # it is told of by `dispatch`, not before
         return dispatch(central, command, heard, clock.monotonic() + wait)
 
 
@@ -149,7 +150,6 @@ def queue(
         payload,
         message_id,
         requested_by,
-        now + DELIVER_WITHIN,
         key_hash,
         passwords.known(charger.password_hash, charger.pending_password_hashes),
     )
@@ -179,9 +179,9 @@ def failure(ended: CommandEnded) -> ChargerManagementError | None:
     elif ended.state == command_rows.ERROR:
         error = CallErrored(ended.error_code or "", ended.error_description or "")
     elif ended.state == command_rows.TIMED_OUT:
-        error = CallTimedOut()
+        error = CallTimedOut(ended.error_description or "")
     elif ended.state == command_rows.CHARGER_GONE:
-        error = ChargerGone(sent=ended.sent)
+        error = ChargerGone(ended.error_description or "", sent=ended.sent)
     if error is not None:
         error.command = (ended.identity, ended.command_id)
     return error

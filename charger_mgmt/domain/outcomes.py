@@ -45,17 +45,15 @@ class Begun(Outcome, frozen=True):
 
 
 class Ended(Outcome, frozen=True):
-    """The session's end is stored. `transaction_id` None: of which session nobody can tell."""
+    """The session's end is stored. `verdict` is that of the tag that ended it, if one did."""
 
     verdict: Verdict | None = None
-    transaction_id: int | None = None
 
 
 class Transferred(Outcome, frozen=True):
     """Of a vendor's own message: Accepted, Rejected, UnknownMessageId or UnknownVendorId."""
 
     status: str
-    data: str | None = None
 
 
 class Opened(Outcome, frozen=True):

@@ -31,3 +31,7 @@ class CentralSystem:
     def owner_of(self, identity: str) -> str | None:
         """The process that holds a socket of the charger's on which it can be called; None: there is none."""
         return self.process_id if self.registry.get(identity) is not None else None
+
+    def is_connected(self, identity: str) -> bool:
+        """Whether there is any socket that speaks for the charger."""
+        return self.registry.holds(identity)

@@ -52,6 +52,8 @@ class _Delivering:
         self._central, self._command = central, command
         self._call = CALLS.get(command.action) or Call(command.action)
         self._sent = False
+        #: Why no answer came.
+        self._why: str | None = None
 
     def see_through(self) -> None:
         """Send it, wait for the charger, record how it ended, and tell."""
@@ -65,10 +67,10 @@ class _Delivering:
             values = {"response": self._masking().tree(response), "answered_at": clock.now()}
         except CallErrored as error:
             state, values = command_rows.ERROR, self._of_error(error) | {"answered_at": clock.now()}
-        except CallTimedOut:
-            state = command_rows.TIMED_OUT
+        except CallTimedOut as error:
+            state, self._why = command_rows.TIMED_OUT, str(error)
         except ChargerGone as error:
-            state, self._sent = command_rows.CHARGER_GONE, error.sent
+            state, self._sent, self._why = command_rows.CHARGER_GONE, error.sent, str(error)
         except (ChargerBusy, DatabaseAway) as error:  # both before anything was written to the socket
             code = NOT_SENT if isinstance(error, ChargerBusy) else NOT_NOTED
             state, values = command_rows.ERROR, {"error_code": code, "error_description": str(error)}
@@ -85,9 +87,10 @@ class _Delivering:
             raise ChargerGone(sent=False)
 
         def on_sent() -> None:
-            if clock.now() > command.expires_at:
+            with turn(command.requested_by), self._central.database.writing() as conn:
+                claimed = command_rows.claim(conn, command.command_id, clock.now())
+            if not claimed:
                 raise ChargerBusy("The call stood in line for too long: it was not sent.")
-            self._record(command_rows.SENT, {"sent_at": clock.now()}, attempts=1)
             self._sent = True
 
         return session.call(
@@ -118,21 +121,19 @@ class _Delivering:
                 state,
                 values.get("response"),
                 values.get("error_code"),
-                values.get("error_description"),
+                values.get("error_description", self._why),
                 self._sent,
             )
             self._central.feed.publish([ended])
 
-    def _record(self, state: str, values: dict[str, Any], *, attempts: int = _ATTEMPTS) -> None:
-        """Commit a state. With one attempt it raises DatabaseAway; else it tries again and then gives up."""
-        for attempt in range(attempts, 0, -1):
+    def _record(self, state: str, values: dict[str, Any]) -> None:
+        """Commit a state; while the database does not take it, try again, and give up in the end."""
+        for attempt in range(_ATTEMPTS, 0, -1):
             try:
                 with turn(self._command.requested_by), self._central.database.writing() as conn:
                     self._write(conn, state, values)
                 return
             except DatabaseAway:
-                if attempts == 1:
-                    raise
                 if attempt == 1:
                     log.error("command %d could not be marked %r", self._command.command_id, state)
                 gevent.sleep(1)

@@ -73,7 +73,7 @@ class Dispatcher:
         row = said.row
         try:
             if not _may_speak(speaker, row):
-                description = f"{row.action} before the BootNotification was accepted"
+                description = f"{row.action} before the BootNotification was accepted: send it first"
                 answer = _refused(speaker, row.action, Violation(errors.SECURITY_ERROR, description))
             elif not speaker.admitted and not self._sources.takes_unapproved(speaker.identity, len(said.raw)):
                 self._tells_of_quota(speaker)
@@ -110,22 +110,17 @@ class Dispatcher:
                 said = beside(len(call.text), _said, call, session.strict)
             else:
                 said = _said(call, session.strict)
-        except Exception as error:
-            log.error(
-                "charger %s: message %s (%s) failed",
-                session.identity,
-                call.id,
-                call.action[:64],
-                exc_info=error,
-            )
+            if isinstance(said, Violation):
+                row = table.INCOMING.get(call.action)
+                if row is None or _may_speak(session, row):
+                    done(_refused(session, call.action, said))
+                    return
+                said = Said(row, {}, call.text)
+        except Exception:
+            log.exception("charger %s: message %s (%s) failed", session.identity, call.id, call.action[:64])
             done(NOT_PROCESSED)
             return
-        if isinstance(said, Said):
-            self.handle(session, said, done)
-        elif (row := table.INCOMING.get(call.action)) is None or _may_speak(session, row):
-            done(_refused(session, call.action, said))
-        else:
-            self.handle(session, Said(row, {}, call.text), done)
+        self.handle(session, said, done)
 
     def _stored(self, speaker: Speaker, said: Said, ticket: Ticket) -> Answer:
         """The answer to a message that has been stored, or could not be."""

@@ -1,6 +1,7 @@
 """The chargers' sockets that this process holds.
 
-The seam for several processes: a bus between them would stand behind the same `get`.
+Others ask the central system for them (`owner_of`, `is_connected`) and tell them what is new over the feed: a bus
+between several processes would stand behind these.
 """
 
 from __future__ import annotations
@@ -52,6 +53,10 @@ class Registry:
     def get(self, identity: str) -> Session | None:
         """The OCPP-J session that owns the identity, if this process holds it."""
         return self._sessions.get(identity)
+
+    def holds(self, identity: str) -> bool:
+        """Whether this process has a socket that speaks for the charger, in either dialect."""
+        return identity in self._sessions or identity in self._flat
 
     def all(self) -> list[Session]:
         """Every OCPP-J session that owns its identity, as of now."""

@@ -136,10 +136,13 @@ def _row(message: ChargerMessage[Any], kind: str, reason: str, transaction_id: i
 def _message_key(message: ChargerMessage[Any]) -> bytes:
     """The same message again, with whatever message id, is the same row.
 
-    In a frame with an id that stands before the action, and the payload behind it.
+    In a frame the id stands before the action, and the payload behind it. What was read out of a message without an
+    id counts, not how it was written; what our side tells of a charger has the charger's text with it.
     """
-    content = message.raw
+    content = ""
     if message.message_id is not None:
-        content = content.partition(f'"{message.action}"')[2]
+        content = message.raw.partition(f'"{message.action}"')[2]
+    elif isinstance(message.payload, facts.Fact):
+        content = f"{message.payload} {message.raw}"
     content = content or json.dumps(message.payload, sort_keys=True, default=str)
     return key("message", message.charger_id, message.action, content)

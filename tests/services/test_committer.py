@@ -184,7 +184,7 @@ def test_the_same_session_on_two_sockets_at_once_is_one_session_and_no_poison(fr
 
     def commits(ticket):
         fragile.committer._commit([ticket])
-        return ticket.take().payload
+        return spoken(ticket.take())
 
     with ThreadPoolExecutor(8) as pool:
         for start in starts:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from contextlib import ExitStack
 
 import gevent
 import pytest
@@ -85,7 +86,7 @@ def test_who_listens_has_heard_what_came_before_he_waits():
     with feed.listening("CP1") as heard:
         feed.publish([SessionBegan("CP1", 7, "Accepted"), ended(8), ended(7)])
         assert heard.first(CommandEnded, seventh, clock.monotonic()) == ended(7)
-    assert feed._listeners == {None: []}
+    assert feed._waiting == {}
 
 
 def test_who_waits_is_woken_by_the_fact_that_he_waits_for():
@@ -107,3 +108,14 @@ def test_who_waits_for_what_does_not_come_waits_until_his_deadline():
         began = time.monotonic()
         assert heard.first(CommandEnded, seventh, clock.monotonic() + 0.05) is None
         assert time.monotonic() - began >= 0.05
+
+
+def test_whoever_waits_for_one_charger_hears_nothing_of_the_others():
+    feed = Feed()
+    with ExitStack() as stack:
+        others = [stack.enter_context(feed.listening(f"CP{number}")) for number in range(2, 2000)]
+        heard = stack.enter_context(feed.listening("CP1"))
+        feed.publish([ended(7)])
+        assert heard.first(CommandEnded, seventh, clock.monotonic()) == ended(7)
+        assert not any(other._facts for other in others)
+    assert feed._waiting == {}

@@ -57,3 +57,12 @@ def test_a_page_of_the_inbox_holds_as_many_long_texts_as_fit_and_the_next_one_th
     path = first.headers["link"].partition("<")[2].partition(">")[0]
     rest = operator.get(path).json
     assert [message["raw"] for message in rest] == texts[2:0:-1]
+
+
+def test_a_flat_message_that_is_written_in_another_way_is_the_same_one(central):
+    charger = central.charger("7", flat=True)
+    stop = {"sessionId": "NOBODY", "timestamp": "2026-11-01T10:00:00Z"}
+    for written in (stop, dict(reversed(stop.items())), stop | {"retry": 2}):
+        charger.sends("StopTransaction", written)
+    charger.sends("StopTransaction", stop | {"meterStop": 5})
+    assert [row.kind for row in central.rows(Inbox)] == ["orphan-stop", "orphan-stop"]

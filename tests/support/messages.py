@@ -18,8 +18,26 @@ from charger_mgmt.domain.facts import Comes, Goes
 from charger_mgmt.domain.outcomes import Opened
 from charger_mgmt.intake.messages import CONNECT, DISCONNECT, ChargerMessage, FollowUp, Reply
 
-FROM_CHARGER = frozenset(INCOMING)
-NEVER_REFUSED = frozenset(action for action, row in INCOMING.items() if row.never_refused)
+#: What a charge point initiates: section 4 of the specification, and three notices of the security extension.
+FROM_CHARGER = frozenset(
+    {
+        "Authorize",
+        "BootNotification",
+        "DataTransfer",
+        "DiagnosticsStatusNotification",
+        "FirmwareStatusNotification",
+        "Heartbeat",
+        "LogStatusNotification",
+        "MeterValues",
+        "SecurityEventNotification",
+        "SignedFirmwareStatusNotification",
+        "StartTransaction",
+        "StatusNotification",
+        "StopTransaction",
+    }
+)
+#: What carries money.
+NEVER_REFUSED = frozenset({"MeterValues", "StartTransaction", "StopTransaction"})
 #: Of the security extension, what only the central system sends, and what we do not take yet.
 _SECURITY = {
     "CertificateSigned",

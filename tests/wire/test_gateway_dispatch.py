@@ -8,13 +8,21 @@ from typing import Any
 import gevent
 import pytest
 from flask import Flask
+from sqlalchemy import select
 
-from charger_mgmt.domain import dialect
+from charger_mgmt.database.models import ChargerEvent, ChargerOddity
+from charger_mgmt.dialects import Incoming
+from charger_mgmt.dialects.ocpp16 import table
+from charger_mgmt.dialects.ocpp16.form import OpenForm
+from charger_mgmt.domain import dialect, facts
 from charger_mgmt.gateway.admission import FLAT, Admitted
 from charger_mgmt.gateway.dispatch import Dispatcher
 from charger_mgmt.gateway.flat import FlatSession
 from charger_mgmt.gateway.follow_ups import FollowUps
 from charger_mgmt.gateway.session import Session
+from charger_mgmt.intake import events
+from charger_mgmt.intake.messages import Reply
+from charger_mgmt.serving.handlers import HANDLERS
 from charger_mgmt.serving.process import process_of
 from tests.live.support import PipeSocket, until
 
@@ -164,3 +172,44 @@ def test_a_flat_session_needs_no_socket_either(app: Flask) -> None:
     answer = session.answer('{"messageType":"BootNotification","chargerId":1,"vendor":"V","model":"M"}')
     assert answer is not None
     assert json.loads(answer)["status"] == "Accepted"
+
+
+class DoorOpened(facts.Fact, frozen=True):
+    """Somebody has opened the charger's door, and how often that was."""
+
+    times: int
+
+
+def test_a_message_that_is_added_in_one_place_works_from_end_to_end(
+    app: Flask, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A row with its reader, and a function: docs/extending.md."""
+    schema = {
+        "type": "object",
+        "properties": {"times": {"type": "integer"}},
+        "required": ["times"],
+        "additionalProperties": False,
+    }
+    row = Incoming(
+        action="DoorOpened",
+        form=OpenForm(action="DoorOpened", schema=schema),
+        fact=DoorOpened,
+        read=lambda payload: DoorOpened(payload["times"]),
+        answer=lambda payload, outcome: {"status": "Noted"},
+    )
+
+    def handler(conn: Any, messages: Any, now: Any, settings: Any) -> list[Reply]:
+        events.journal(conn, [(each, each.action, {"times": each.fact.times}) for each in messages])
+        return [Reply() for _ in messages]
+
+    monkeypatch.setitem(table.INCOMING, row.action, row)
+    monkeypatch.setitem(HANDLERS, DoorOpened, handler)
+    charger = Charger(app)
+    charger.calls("BootNotification", BOOT)
+    assert charger.calls("DoorOpened", {"times": "3", "odd": 1}) == [3, "id", {"status": "Noted"}]
+    assert charger.calls("DoorOpened", {})[2] == "OccurenceConstraintViolation"
+    with charger.central.database.engine.connect() as conn:
+        journal = conn.execute(select(ChargerEvent.kind, ChargerEvent.detail)).all()
+        odd = conn.execute(select(ChargerOddity.action, ChargerOddity.kind)).all()
+    assert ("DoorOpened", {"times": 3}) in journal
+    assert set(odd) == {("DoorOpened", "extra-field"), ("DoorOpened", "text-as-number")}

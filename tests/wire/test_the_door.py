@@ -287,6 +287,14 @@ def test_an_operator_ends_a_socket_and_the_charger_redials(server: Any) -> None:
         pass
 
 
+def test_a_flat_socket_that_has_not_spoken_yet_is_ended_too(server: Any) -> None:
+    server.post("/api/chargers", {"chargerId": 640, "password": PASSWORD})
+    with Flat(server, headers=basic("640", PASSWORD)) as flat:
+        assert shown(server, 640)["connected"] is False
+        assert server.post("/api/chargers/640/disconnect").status == 204
+        assert flat.hears_close() == 1012
+
+
 def test_a_charger_that_is_removed_leaves_its_sessions(server: Any) -> None:
     server.post("/api/chargers", {"chargerId": "OLD", "automaticCalls": False})
     with booted(server, "OLD") as charger:
@@ -420,7 +428,7 @@ def careful(tmp_path_factory: pytest.TempPathFactory) -> Iterator[GunicornServer
     settings = {
         "CHARGER_ONBOARDING": "approve",
         "AUTOMATIC_CALLS": "off",
-        "NEW_CHARGERS_PER_SOURCE": "5",
+        "NEW_CHARGERS_PER_SOURCE": "6",
         "UNAPPROVED_BYTES_PER_HOUR": "20000",
     }
     with GunicornServer(f"sqlite:///{path}", settings) as running:
@@ -445,6 +453,14 @@ def test_what_an_unapproved_charger_stores_is_kept_apart_until_it_is_approved(
         charger.calls("StartTransaction", START | {"timestamp": "2026-11-22T12:00:00Z"})
     careful.patch("/api/chargers/NEW", {"approved": False})
     assert len(careful.get("/api/transactions/charger/NEW").json) == 2  # what is history stays history
+
+
+def test_what_is_refused_does_not_use_up_what_a_flat_charger_may_store(careful: GunicornServer) -> None:
+    with Flat(careful) as flat:
+        assert flat.boots_as(641)["status"] == "Pending"
+        for _ in range(100):  # 30,000 bytes, of which nothing is stored
+            assert flat.tells("Heartbeat", 641, padding="x" * 300)["error"]["code"] == "SecurityError"
+        assert flat.starts(641, "TXN-1")["status"] == "Accepted"
 
 
 def starts(charger: RawCharger, hour: int) -> int:
