@@ -99,10 +99,10 @@ class NewConnectionWanted:
     identity: str
 
 
-Fact: TypeAlias = (
+Happened: TypeAlias = (
     SessionBegan | SessionEnded | CommandQueued | CommandEnded | ChargerChanged | NewConnectionWanted
 )
-Listener: TypeAlias = Callable[[Fact], None]
+Listener: TypeAlias = Callable[[Happened], None]
 F = TypeVar("F")
 
 
@@ -110,10 +110,10 @@ class Heard:
     """The facts about one charger since somebody began to listen."""
 
     def __init__(self) -> None:
-        self._facts: list[Fact] = []
+        self._facts: list[Happened] = []
         self._news = Event()
 
-    def take(self, fact: Fact) -> None:
+    def take(self, fact: Happened) -> None:
         self._facts.append(fact)
         self._news.set()
 
@@ -138,7 +138,7 @@ class Feed:
         #: Identity → who waits for news of that charger: thousands may, and each fact concerns one or two.
         self._waiting: dict[str, list[Heard]] = {}
 
-    def publish(self, facts: Iterable[Fact]) -> None:
+    def publish(self, facts: Iterable[Happened]) -> None:
         """Tell what has been committed. Never waits and never raises: a listener that fails is logged."""
         for fact in facts:
             for listener in [*self._listeners.get(type(fact), ()), *self._listeners.get(None, ())]:

@@ -15,7 +15,7 @@ from ..domain import transactions as rules
 from ..domain.dialect import Dialect
 from ..domain.facts import Fact
 from ..domain.outcomes import KEPT
-from ..feed import Fact as Happened
+from ..feed import Happened
 from ..settings import Settings as Settings
 
 F = TypeVar("F", bound=Fact)
