@@ -7,6 +7,7 @@ import logging
 from flask import Blueprint, Flask, Response, request
 
 from ..extensions import sock
+from ..web import problems
 from ..websocket.socket import SUBPROTOCOL, ChargerSocket
 from . import connection, flat
 from .addresses import ENDPOINT, ChargerPaths
@@ -40,7 +41,7 @@ def register(app: Flask, central: CentralSystem, gateway: Gateway) -> None:
             request.environ[_ADMITTED] = decision
             request.environ[SUBPROTOCOL] = decision.subprotocol
             return None
-        return Response(decision.body, decision.status, decision.headers, "application/problem+json")
+        return Response(decision.body, decision.status, decision.headers, problems.CONTENT_TYPE)
 
     @sock.route(ENDPOINT, bp=blueprint)
     def charger_socket(socket: ChargerSocket) -> None:

@@ -6,7 +6,6 @@ known, are the credentials right, may it come in, is there a common subprotocol.
 
 from __future__ import annotations
 
-import json
 import logging
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -23,6 +22,7 @@ from ..domain import dialect, identities
 from ..domain.registration import admits, shut_out
 from ..errors import DatabaseAway
 from ..settings import Settings
+from ..web import problems
 from . import addresses
 from .addresses import Credentials
 from .pacing import Pacing, retry_after
@@ -63,15 +63,12 @@ class Refused:
     """The HTTP answer instead of an upgrade: a problem document (RFC 9457)."""
 
     status: int
-    title: str
     detail: str
     headers: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def body(self) -> bytes:
-        return json.dumps(
-            {"type": "about:blank", "title": self.title, "status": self.status, "detail": self.detail}
-        ).encode()
+        return problems.document(self.status, problems.code_of(self.status), self.detail)
 
 
 class _NotNow(Exception):
@@ -158,7 +155,6 @@ class Admission:
         if not addresses.is_upgrade(environ) or environ.get("HTTP_SEC_WEBSOCKET_VERSION") != "13":
             return Refused(
                 426,
-                "Upgrade Required",
                 "Chargers connect here with a WebSocket: ws://<host>/ocpp/<identity>, subprotocol ocpp1.6.",
                 {"Upgrade": "websocket", "Connection": "Upgrade", "Sec-WebSocket-Version": "13"},
             )
@@ -167,11 +163,9 @@ class Admission:
         if addresses.has_body(environ):
             return _bad("An upgrade request has no body.")
         if environ.get("gunicorn.socket") is None:
-            return Refused(501, "Not Implemented", "WebSockets are served by gunicorn's gevent worker only.")
+            return Refused(501, "WebSockets are served by gunicorn's gevent worker only.")
         if not addresses.is_from_here(environ, self._origins):
-            return Refused(
-                403, "Forbidden", "A web page may not open a charger's socket (see CHARGER_ORIGINS)."
-            )
+            return Refused(403, "A web page may not open a charger's socket (see CHARGER_ORIGINS).")
         return None
 
     def find(self, identity: str) -> Row[Any] | None:
@@ -246,7 +240,7 @@ class Admission:
         used = None
         if row is None:
             if self._onboarding == "closed":
-                return Refused(404, "Not Found", "No charger by this identity is known here.")
+                return Refused(404, "No charger by this identity is known here.")
             if self._needs_password:
                 return self._without_password(identity)
         else:
@@ -266,7 +260,7 @@ class Admission:
                 return _too_many(_LATER, "This charger has stored what it may before it is approved.")
             if row.dialect_pinned and row.bound_dialect == FLAT:
                 log.warning("charger %s: refused, an operator has bound it to the flat dialect", identity)
-                return Refused(403, "Forbidden", "This charger speaks the flat dialect (see boundDialect).")
+                return Refused(403, "This charger speaks the flat dialect (see boundDialect).")
         missing = not offered and row is not None and row.allow_missing_subprotocol
         if OCPP16 not in offered and not missing:
             return _no_subprotocol()
@@ -297,7 +291,7 @@ class Admission:
 
 
 def _bad(detail: str) -> Refused:
-    return Refused(400, "Bad Request", detail)
+    return Refused(400, detail)
 
 
 def _no_subprotocol() -> Refused:
@@ -307,19 +301,18 @@ def _no_subprotocol() -> Refused:
 def _unauthorized() -> Refused:
     return Refused(
         401,
-        "Unauthorized",
         "This charger needs HTTP Basic credentials; the user name is its identity.",
         {"WWW-Authenticate": 'Basic realm="chargers"'},
     )
 
 
 def _forbidden() -> Refused:
-    return Refused(403, "Forbidden", "This charger is not let in.")
+    return Refused(403, "This charger is not let in.")
 
 
 def _too_many(seconds: int, detail: str) -> Refused:
-    return Refused(429, "Too Many Requests", detail, {"Retry-After": str(seconds)})
+    return Refused(429, detail, {"Retry-After": str(seconds)})
 
 
 def _away(detail: str) -> Refused:
-    return Refused(503, "Service Unavailable", detail, {"Retry-After": retry_after()})
+    return Refused(503, detail, {"Retry-After": retry_after()})

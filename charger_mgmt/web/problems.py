@@ -26,6 +26,8 @@ from .replies import command_href, command_link
 
 log = logging.getLogger(__name__)
 
+CONTENT_TYPE = "application/problem+json"
+
 #: domain error → (HTTP status, code). The nearest class in the error's ancestry wins.
 STATUS: dict[type[Exception], tuple[int, str]] = {
     errors.NotFound: (404, "not-found"),
@@ -112,10 +114,21 @@ def problem(
     status: int, code: str, detail: str, *, headers: dict[str, str] | None = None, **members: Any
 ) -> Response:
     """One problem document; `members` are fields of Problem."""
-    document = Problem("about:blank", HTTPStatus(status).phrase, status, code, detail, **members)
     return Response(
-        msgspec.json.encode(document), status, headers=headers, content_type="application/problem+json"
+        document(status, code, detail, **members), status, headers=headers, content_type=CONTENT_TYPE
     )
+
+
+def document(status: int, code: str, detail: str, **members: Any) -> bytes:
+    """The document itself."""
+    return msgspec.json.encode(
+        Problem("about:blank", HTTPStatus(status).phrase, status, code, detail, **members)
+    )
+
+
+def code_of(status: int) -> str:
+    """The code of what has no other one than its status."""
+    return HTTPStatus(status).phrase.lower().replace(" ", "-")
 
 
 def _domain_error(error: Exception) -> Response:
@@ -163,7 +176,7 @@ def _http_error(error: HTTPException) -> Response:
     if isinstance(error, MethodNotAllowed) and error.valid_methods:
         headers["Allow"] = ", ".join(sorted(error.valid_methods))
     phrase = HTTPStatus(status).phrase
-    return problem(status, phrase.lower().replace(" ", "-"), error.description or phrase, headers=headers)
+    return problem(status, code_of(status), error.description or phrase, headers=headers)
 
 
 def _unexpected(error: Exception) -> Response:
