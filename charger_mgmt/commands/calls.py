@@ -48,7 +48,8 @@ class Call:
     """One call of ours.
 
     `forbidden`: why a charger of this registration may not be sent this payload; None: it may. `key`: the
-    AuthorizationKey that is in it. `id_tag`: the tag that a session will show which it causes. `asks_for`: the message that the charger is asked for, which it may therefore send.
+    AuthorizationKey that is in it. `id_tag`: the tag that a session will show which it causes. `asks_for`: the message
+    that the charger is asked for, which it may therefore send.
     `effect`: what the answer does, beside the row that keeps it, in the commit that stores it, also when it is late.
     """
 

@@ -172,7 +172,7 @@ class StatusChange(Base):
 class ChargerEvent(Base):
     """What else a charger did: boots, authorizations, data transfers, firmware and diagnostics news.
 
-    `kind` is the OCPP action, or Connected, Disconnected; `detail` is its payload and our answer.
+    `kind` is the OCPP action, or Connected, Disconnected; `detail` is what it said, and what we made of it.
     """
 
     __tablename__ = "charger_events"

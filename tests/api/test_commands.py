@@ -41,6 +41,10 @@ VALID = {
 }
 
 
+#: The yes of an action, where that is not Accepted.
+ANSWERS: dict[str, dict[str, Any]] = {"GetConfiguration": {}, "UnlockConnector": {"status": "Unlocked"}}
+
+
 def until(condition: Callable[[], Any], seconds: float = 5) -> Any:
     """Let greenlets run until the condition holds."""
     deadline = clock.monotonic() + seconds
@@ -55,8 +59,7 @@ def test_each_action_reaches_the_charger_and_its_record_is_the_answer(
     api: Api, charger: Plug, action: str
 ) -> None:
     made = charger("CP1")
-    yes = {"status": "Unlocked" if action == "UnlockConnector" else "Accepted"}
-    made.answers[action] = {} if action == "GetConfiguration" else yes
+    made.answers[action] = ANSWERS.get(action, {"status": "Accepted"})
     answer = api.post(f"/api/chargers/CP1/commands/{action}", VALID[action])
     assert made.asked == [(action, VALID[action])]
     assert answer.status_code == 200
