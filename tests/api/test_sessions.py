@@ -124,7 +124,7 @@ def test_accepted_is_not_started(api: Api, charger: Plug) -> None:
     assert api.get(f"/api/transactions/{transaction_id}").json["sessionId"] == "ABC123"
 
 
-@pytest.mark.settings(operator_wait=0.3)
+@pytest.mark.settings(operator_wait=1.0)
 def test_the_same_session_while_its_start_is_pending_is_not_sent_twice(api: Api, charger: Plug) -> None:
     made = charger("CP1")
     first = api.post(START, SESSION)
@@ -232,7 +232,7 @@ def test_an_end_is_200_when_the_charger_has_stopped(api: Api, charger: Plug) -> 
     assert api.get(f"/api/transactions/{transaction_id}").json["status"] == "Completed"
 
 
-@pytest.mark.settings(operator_wait=0.3)
+@pytest.mark.settings(operator_wait=1.0)
 def test_a_stop_that_is_accepted_has_not_happened(api: Api, charger: Plug) -> None:
     made = charger("CP1")
     transaction_id = made.starts()["transactionId"]

@@ -101,6 +101,7 @@ def test_X_14_a_pending_charger_is_not_refused_its_session(pending, operator):
 def test_X_14_a_charger_that_is_shut_out_loses_no_session(cold_charger, operator):
     cold_charger.boots()
     operator.patch(f"/api/chargers/{cold_charger.identity}", {"approved": False})
+    wait_until(lambda: not cold_charger.online, seconds=10, what="it has lost its socket")
     with pytest.raises(HandshakeRefused, match="403"):
         cold_charger.boots()
     session = cold_charger.starts(1, "CARD-9", meter=0)  # it goes on charging, and keeps what it has to say
