@@ -212,8 +212,9 @@ def post_worker_init(worker) -> None:
 
         def __init__(self, *args, **kwargs) -> None:
             super().__init__(*args, **kwargs)
-            # Others have their turn between: a hundred (gevent's own) that say nothing hold up everybody for 30 ms.
-            self.max_accept = 10
+            # Others have their turn between: a hundred (gevent's own) that say nothing hold up everybody for 30 ms, and
+            # ten that log in or dial for 20.
+            self.max_accept = 2
             own.listeners.append(self)
 
     ggevent.StreamServer = Listener
