@@ -9,7 +9,7 @@ from msgspec import Meta
 
 from ..domain import identities
 from ..domain.status import FAULTED
-from ..web.answers import Answer, ChargerId, ChargerStatus, Number, Time, degrees, scaled
+from ..web.answers import Answer, ChargerId, ChargerStatus, Number, Sample, Time, degrees
 from ..web.fields import about, choice
 from ..web.replies import time_text
 from .administration import Details
@@ -263,7 +263,7 @@ class Oddity(Answer):
     ]
 
 
-class LoneMeterValue(Answer):
+class LoneMeterValue(Sample):
     connector_id: int | None
     timestamp: Time | None
     received_at: Time
@@ -275,7 +275,3 @@ class LoneMeterValue(Answer):
     unit: str | None
     value: Annotated[Number | None, about("Null when `raw` is no number.")]
     raw: str
-
-    @classmethod
-    def of(cls, row: Any, **given: Any) -> Self:
-        return super().of(row, value=scaled(row.value_micro, 6), **given)

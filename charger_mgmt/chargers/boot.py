@@ -14,7 +14,8 @@ from ..domain import dialect, facts
 from ..domain.outcomes import Booted
 from ..domain.registration import ACCEPTED, registration
 from ..intake import events
-from ..intake.messages import ChargerMessage, FollowUp, Reply, Settings
+from ..intake.messages import ChargerMessage, FollowUp, Reply
+from ..settings import Settings
 from ..status import of_sessions
 from ..status.of_sessions import Outlet
 

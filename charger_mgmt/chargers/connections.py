@@ -19,7 +19,8 @@ from ..database.models import Charger
 from ..domain import dialect, facts
 from ..domain.outcomes import Opened
 from ..intake import events
-from ..intake.messages import ChargerMessage, Reply, Settings
+from ..intake.messages import ChargerMessage, Reply
+from ..settings import Settings
 
 _C = Charger.__table__.c
 #: What an operator, or the charger itself, has said of a charger before it was removed, unsaid.

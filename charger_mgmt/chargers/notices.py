@@ -13,7 +13,8 @@ from ..database.models import Charger
 from ..domain import facts
 from ..domain.outcomes import Transferred
 from ..intake import events
-from ..intake.messages import ChargerMessage, Reply, Settings
+from ..intake.messages import ChargerMessage, Reply
+from ..settings import Settings
 
 
 def data_transfer(

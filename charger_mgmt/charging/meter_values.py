@@ -17,7 +17,8 @@ from ..database.models import Connector, MeterValue, Transaction
 from ..domain import authorisation, facts, registers, samples
 from ..domain import transactions as rules
 from ..intake import inbox
-from ..intake.messages import ChargerMessage, Reply, Settings
+from ..intake.messages import ChargerMessage, Reply
+from ..settings import Settings
 
 #: Chargers cut timestamps to seconds, and not all of a message's in the same way: a session's first sample
 #: may be stamped just before its start.

@@ -189,32 +189,32 @@ def end(central: Central, engine: Engine, name: str, *, force: bool = False, req
             return Progress(row.identity, row.session_id, row.id, row.status, repeated=True)
         charger = find_charger(conn, row.identity, removed=True)
         speaks = spoken(central, charger)
+        stop = None
         if force:
             by_operator.interrupt_by_operator(
                 conn, row.id, spoken=speaks, now=clock.now(), requested_by=requested_by
             )
-        elif not speaks.takes_calls:
+        elif speaks.takes_calls:
+            stop = _queue_stop(conn, central, charger, row.id, requested_by)
+        else:
             if row.status == INTERRUPTED:
                 raise Conflict(
                     f"Transaction {row.id} is Interrupted: it was given up before its end was reported."
                 )
             by_operator.end_by_operator(conn, row.id, now=clock.now())
-    if not force and speaks.takes_calls:
-        return _ask_to_end(central, engine, row, requested_by, deadline)
+    if stop is not None:
+        return _have_it_ended(central, engine, row, stop, deadline)
     if not force:
         central.feed.publish([SessionEnded(row.identity, row.id)])
     return Progress(row.identity, row.session_id, row.id, _status(engine, row.id))
 
 
-def _ask_to_end(
-    central: Central, engine: Engine, row: Row[Any], requested_by: str, deadline: float
+def _have_it_ended(
+    central: Central, engine: Engine, row: Row[Any], stop: CommandQueued, deadline: float
 ) -> Progress:
-    """Have the charger end a session that is open, and wait for its word."""
-    with central.feed.listening(row.identity) as heard:
-        with writing(engine) as conn:
-            charger = find_charger(conn, row.identity, removed=True)
-            command = _queue_stop(conn, central, charger, row.id, requested_by)
-        outcome = dispatch(central, command, heard, deadline)
+    """Have the charger told of the stop that is queued for a session, and wait for its word."""
+    with central.feed.listening(row.identity) as heard:  # it is told of by `dispatch`, not before
+        outcome = dispatch(central, stop, heard, deadline)
         ended = None
         if outcome.state == command_rows.ACCEPTED:
             ended = heard.first(SessionEnded, lambda fact: fact.transaction_id == row.id, deadline)

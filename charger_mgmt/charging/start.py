@@ -21,7 +21,8 @@ from ..domain.keys import key
 from ..domain.outcomes import Begun
 from ..feed import SessionBegan
 from ..intake import inbox
-from ..intake.messages import ChargerMessage, Reply, Settings
+from ..intake.messages import ChargerMessage, Reply
+from ..settings import Settings
 from ..status import of_sessions
 from ..status.of_sessions import Outlet
 from ..tags.lookup import count_active, find_tags

@@ -19,7 +19,8 @@ from ..domain import transactions as rules
 from ..domain.outcomes import Ended
 from ..feed import SessionEnded
 from ..intake import inbox
-from ..intake.messages import ChargerMessage, Reply, Settings
+from ..intake.messages import ChargerMessage, Reply
+from ..settings import Settings
 from ..status import of_sessions
 from ..status.of_sessions import Outlet
 from ..tags.lookup import find_tags

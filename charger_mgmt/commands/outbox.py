@@ -109,7 +109,7 @@ def queue(
 
     Raises ChargerOffline, Conflict.
     """
-    call = CALLS.get(action) or Call(action)
+    call = CALLS[action]
     check_registration(charger, call, payload)
     owner = central.owner_of(charger.identity)
     if owner is None:

@@ -10,7 +10,7 @@ from sqlalchemy import Connection
 
 from .. import clock
 from ..commands import command_rows
-from ..commands.calls import CALLS, Answered, Call
+from ..commands.calls import CALLS, Answered
 from ..commands.masking import Masking
 from ..commands.outbox import NOT_NOTED, NOT_SENT, turn
 from ..errors import CallErrored, CallTimedOut, ChargerBusy, ChargerGone, DatabaseAway
@@ -50,7 +50,7 @@ class _Delivering:
 
     def __init__(self, central: CentralSystem, command: CommandQueued) -> None:
         self._central, self._command = central, command
-        self._call = CALLS.get(command.action) or Call(command.action)
+        self._call = CALLS[command.action]
         self._sent = False
         #: Why no answer came.
         self._why: str | None = None

@@ -148,8 +148,8 @@ class FlatSession:
             return None
         if answer.error is None:
             return flat.encode(answer.payload)
-        code, text = answer.error.code, answer.error.description
-        return flat.encode(flat.error_body(code, text, message_type=message.message_type))
+        code, description = answer.error.code, answer.error.description
+        return flat.encode(flat.error_body(code, description, message_type=message.message_type))
 
     def close(self, code: int = frames.NORMAL, reason: str = "") -> None:
         self.socket.close(code, reason)

@@ -17,7 +17,8 @@ from ..domain import transactions as rules
 from ..domain.keys import key
 from ..domain.oddities import LOSSY
 from ..domain.outcomes import Begun, Ended
-from .messages import ChargerMessage, Reply, Settings
+from ..settings import Settings
+from .messages import ChargerMessage, Reply
 
 POISON = "poison"
 ORPHAN_STOP = "orphan-stop"

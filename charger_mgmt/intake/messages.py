@@ -16,7 +16,7 @@ from ..domain.dialect import Dialect
 from ..domain.facts import Fact
 from ..domain.outcomes import KEPT
 from ..feed import Happened
-from ..settings import Settings as Settings
+from ..settings import Settings
 
 F = TypeVar("F", bound=Fact)
 

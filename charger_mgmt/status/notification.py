@@ -12,7 +12,8 @@ from ..database.models import Transaction
 from ..domain import facts
 from ..domain import transactions as rules
 from ..domain.status import DELIVERING
-from ..intake.messages import ChargerMessage, Reply, Settings
+from ..intake.messages import ChargerMessage, Reply
+from ..settings import Settings
 from . import connector_status
 
 #: What tells whether a connector has a session.

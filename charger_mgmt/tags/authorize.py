@@ -10,7 +10,8 @@ from sqlalchemy import Connection
 from ..domain import authorisation, facts
 from ..domain.outcomes import Judged
 from ..intake import events
-from ..intake.messages import ChargerMessage, Reply, Settings
+from ..intake.messages import ChargerMessage, Reply
+from ..settings import Settings
 from .lookup import find_tags
 
 

@@ -75,7 +75,15 @@ def scaled(whole: int | None, places: int) -> msgspec.Raw | None:
     return msgspec.Raw(f"{sign}{units}{decimals}".encode())
 
 
-class MeterValue(Answer):
+class Sample(Answer):
+    """A sampled value, in the fields that its heir names; `value` is the row's `value_micro`."""
+
+    @classmethod
+    def of(cls, row: Any, **given: Any) -> Self:
+        return super().of(row, value=scaled(row.value_micro, 6), **given)
+
+
+class MeterValue(Sample):
     """One sample."""
 
     timestamp: Time | None
@@ -88,10 +96,6 @@ class MeterValue(Answer):
     unit: str | None
     value: Annotated[Number | None, about("Null when `raw` is no number.")]
     raw: str
-
-    @classmethod
-    def of(cls, row: Any, **given: Any) -> Self:
-        return super().of(row, value=scaled(row.value_micro, 6), **given)
 
 
 def degrees(value: Any) -> float | None:
