@@ -41,6 +41,11 @@ _ROOM_PATIENCE = 3.0
 _DIALS_TOO_OFTEN = "This charger dials too often."
 #: Seconds after which a source with too many sockets may ask again.
 _LATER = 30
+#: Seconds for which the answer to somebody who asks too much is kept back: who waits for it asks less.
+_HELD_BACK = 2.0
+#: How many wait for such an answer at a time, and the share of all places that they may take.
+_MOST_HELD = 256
+_HELD_SHARE = 0.1
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,10 +103,38 @@ class Admission:
         self._needs_password = settings.charger_auth == "password"
         self._origins = settings.charger_origins
         self._turns = BoundedSemaphore(_LOOKUPS)
+        self._held = 0
         self.stopping = False
 
     def decide(self, environ: Mapping[str, Any]) -> Admitted | Refused:
-        """What becomes of a request for /ocpp. Never raises for what a client can do."""
+        """What becomes of a request for /ocpp. Never raises for what a client can do.
+
+        Who asks too much is told so late.
+        """
+        decision = self._decide_at_once(environ)
+        if isinstance(decision, Refused) and (
+            decision.status == 429 or (decision.status == 401 and self._guesses(environ))
+        ):
+            self._hold_back()  # it holds nobody's place among those who enter
+        return decision
+
+    def _guesses(self, environ: Mapping[str, Any]) -> bool:
+        """Whether one more wrong password came from where there were too many."""
+        return addresses.credentials(environ) is not None and self._sources.guesses(
+            environ.get("REMOTE_ADDR", "")
+        )
+
+    def _hold_back(self) -> None:
+        """Wait, unless too many do."""
+        most = _MOST_HELD if self._places.total is None else int(self._places.total * _HELD_SHARE)
+        if self._held < min(_MOST_HELD, most):
+            self._held += 1
+            try:
+                gevent.sleep(_HELD_BACK)
+            finally:
+                self._held -= 1
+
+    def _decide_at_once(self, environ: Mapping[str, Any]) -> Admitted | Refused:
         if self.stopping:
             return _away("The server is restarting.")
         if (refused := self._form(environ)) is not None:
@@ -128,8 +161,6 @@ class Admission:
         except _NotNow as wait:
             log.warning("%s: too many wrong passwords from there", address)
             return _too_many(wait.seconds, "Too many wrong passwords came from here.")
-        if isinstance(decision, Refused) and decision.status == 401 and given is not None:
-            gevent.sleep(self._sources.held_back(address))  # it holds nobody's place among those who enter
         if isinstance(decision, Admitted):
             return self._within_limits(decision, identity, address, too_often)
         return decision

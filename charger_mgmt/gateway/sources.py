@@ -24,15 +24,13 @@ GUESSES_AT_ONCE: Final = 20.0
 GUESSES_A_SECOND: Final = 1 / 3
 #: Identities that nobody knows of one source, a second in the long run and at once (see NEW_CHARGERS_PER_SOURCE, too).
 NEW_A_SECOND: Final = 50.0
-NEW_AT_ONCE: Final = 1000.0
+NEW_AT_ONCE: Final = 200.0
 #: Dials of one identity from one source, the same.
 DIALS_A_SECOND: Final = 10.0
-DIALS_AT_ONCE: Final = 500.0
+DIALS_AT_ONCE: Final = 100.0
 #: Wrong passwords at one charger from one source that are looked at whatever else comes from there.
 OWN_AT_ONCE: Final = 3.0
 OWN_A_SECOND: Final = 1 / 60
-#: Seconds for which the answer to a wrong password is kept back when there were too many.
-HELD_BACK: Final = 2.0
 #: What one source may put into the inbox in an hour, in bytes, of messages that it may not send.
 REFUSED_BYTES_PER_HOUR: Final = 1 << 20
 _HOUR: Final = 3600.0
@@ -104,10 +102,10 @@ class Sources:
         own.take(1, now)
         everybody.take(1, now)
 
-    def held_back(self, address: str) -> float:
-        """Seconds for which the answer to a wrong password is kept back: guessing must take its time."""
+    def guesses(self, address: str) -> bool:
+        """Whether this source has tried too many wrong passwords."""
         everybody = self._guesses.get(source(address))
-        return HELD_BACK if everybody is not None and everybody.wait(monotonic()) else 0.0
+        return everybody is not None and everybody.wait(monotonic()) > 0
 
     def proved(self, identity: str, address: str) -> None:
         """A password was right."""

@@ -118,6 +118,8 @@ KINDS: dict[str, tuple[str, Callable[[], bytes]]] = {
     "flat-garbage": ("flat", _frames(TEXT, b"{]")),
     "flat-refused": ("flat", _frames(TEXT, b'{"messageType":"Heartbeat","chargerId":"nobody"}')),
 }
+#: What the server has to work on for long.
+LONG_MESSAGES = [kind for kind in KINDS if kind.startswith(("ws-long", "flat-long"))]
 
 
 def _upgrade(path: str, *lines: str) -> bytes:

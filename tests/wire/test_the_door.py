@@ -6,6 +6,7 @@ import json
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack
+from itertools import islice
 from typing import Any
 
 import pytest
@@ -366,15 +367,16 @@ def test_wrong_passwords_slow_down_their_source_and_no_charger(guarded: Gunicorn
         guarded.post("/api/chargers", {"chargerId": name, "password": PASSWORD})
     with booted(guarded, "SAFE", headers=basic("SAFE", PASSWORD)):
         guesses = []
-        began = time.monotonic()
-        for number in range(40):
+        for number in range(26):
             path = "/ocpp/ATTACKED" if number % 2 else "/ocpp"  # the name in the path, or in the credentials
-            guesses.append(asked(guarded, path, headers=basic("ATTACKED", f"a guess, number {number}")))
-        assert guesses[0].status == 401
-        assert guesses[-1].status == 429
-        assert int(guesses[-1].headers["retry-after"]) >= 1
-        assert sum(guess.status == 401 for guess in guesses) <= 25
-        assert time.monotonic() - began < 30
+            began = time.monotonic()
+            guess = asked(guarded, path, headers=basic("ATTACKED", f"a guess, number {number}"))
+            guesses.append((guess.status, time.monotonic() - began))
+            if guess.status == 429:
+                assert int(guess.headers["retry-after"]) >= 1
+        assert guesses[0][0] == 401
+        assert 429 in [status for status, _ in guesses[-5:]]
+        assert all(took > 1.5 for _, took in guesses[-5:])  # told late, so that no more are made
     # Chargers are heard from there while the guesses go on: one that was there before, and one that comes first now.
     for name in ("SAFE", "NEIGHBOUR"):
         with booted(guarded, name, headers=basic(name, PASSWORD)):
@@ -393,8 +395,9 @@ def test_who_proved_himself_from_there_lends_nobody_his_speed(guarded: GunicornS
 
 
 def test_dials_without_a_password_do_not_keep_out_who_has_it(guarded: GunicornServer) -> None:
-    answers = [asked(guarded, "/ocpp/SAFE").status for _ in range(900)]
-    assert (answers[0], answers[-1]) == (401, 429)
+    answers = list(islice(iter(lambda: asked(guarded, "/ocpp/SAFE").status, 429), 900))
+    assert set(answers) == {401}
+    assert 50 < len(answers) < 900
     with booted(guarded, "SAFE", headers=basic("SAFE", PASSWORD)):
         pass
 
