@@ -22,9 +22,8 @@ def second() -> int:
     return int(time.time())
 
 
-def monotonic() -> float:
-    """Seconds on a clock that never jumps; for deadlines, never for storage."""
-    return time.monotonic()
+#: Seconds on a clock that never jumps; for deadlines, never for storage.
+monotonic = time.monotonic
 
 
 def cut_to_milliseconds(moment: datetime) -> datetime:

@@ -151,7 +151,7 @@ class _Sessions:
         named = {message.fact.transaction_id for message in messages}
         self.by_id = transactions.by_ids(
             conn,
-            (number for number in named if number and 0 < number <= transactions.LARGEST_ID),
+            {number for number in named if number and 0 < number <= transactions.LARGEST_ID},
         )
         unnamed = {message.charger_id for message in messages if self._named(message) is None}
         self._open = transactions.open_sessions(conn, unnamed)

@@ -12,7 +12,6 @@ from sqlalchemy import Connection, update
 
 from ..database import bulk, transactions
 from ..database.base import AnyRow
-from ..database.chargers import unapproved
 from ..database.models import Command, Transaction
 from ..domain import authorisation, facts, oddities
 from ..domain import transactions as rules
@@ -77,7 +76,7 @@ def start(
         _judge(conn, fresh, open_sessions, tags, now, settings)
         _supersede(conn, fresh, open_sessions)
         _link_remote_starts(conn, fresh, now)
-        _insert(conn, fresh, unapproved(conn, charger_ids, settings.charger_onboarding))
+        _insert(conn, fresh, transactions.unapproved(conn, charger_ids, settings.charger_onboarding))
         if odd := [(s.message, s.transaction_id) for s in fresh if s.message.oddities]:
             inbox.keep_unreadable(conn, odd)
         if quiet := [s for s in fresh if not s.message.dialect.reports_status]:

@@ -104,11 +104,11 @@ def _find_sessions(conn: Connection, stops: Sequence[_Stop]) -> None:
     by_id = _mutable(
         transactions.by_ids(
             conn,
-            (
+            {
                 s.said.transaction_id
                 for s in stops
                 if s.said.transaction_id is not None and 0 < s.said.transaction_id <= transactions.LARGEST_ID
-            ),
+            },
             transactions.STOPPED,
         )
     )

@@ -211,14 +211,17 @@ class _Listed(UserDefinedType[Sequence[Any]]):
             int: LITERALS[int],
             bytes: LITERALS[bytes],
         }
-        return lambda values: f"({', '.join([writers[type(value)](value) for value in values]) or 'NULL'})"
+        # Rows locked in one order do not deadlock.
+        return lambda values: (
+            f"({', '.join([writers[type(value)](value) for value in sorted(set(values))]) or 'NULL'})"
+        )
 
 
 _LISTED = _Listed()
 
 
 def among(column: ColumnElement[Any], name: str) -> ColumnElement[bool]:
-    """`column IN` the list that is given as parameter `name`: int, bytes or storable str, nothing else.
+    """`column IN` what is given as parameter `name`, in any order: int, bytes or storable str, nothing else.
 
     SQLAlchemy's `in_` makes an object and a parameter of each value, and PyMySQL a text of each parameter:
     together they cost more than most of what is asked with them.

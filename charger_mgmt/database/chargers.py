@@ -20,11 +20,10 @@ from sqlalchemy import (
     update,
 )
 
-from ..domain.registration import admits
 from ..domain.status import FAULTED
 from ..domain.transactions import IN_PROGRESS
 from ..errors import NotFound
-from . import bulk, pages
+from . import pages
 from .base import UtcDateTime
 from .models import (
     Charger,
@@ -271,19 +270,3 @@ def find(conn: Connection, identity: str, *, lock: bool = False, removed: bool =
     if charger is None:
         raise NotFound(f"There is no charger {identity!r}.")
     return charger
-
-
-def unapproved(conn: Connection, charger_ids: Iterable[int], onboarding: str) -> set[int]:
-    """Those of the chargers that may not come in: what they store is kept apart until they may.
-
-    Their rows are locked, so that an approval comes before it or after it, and then finds what was stored.
-    """
-    if onboarding == "open":
-        return set()  # who is refused there has no socket
-    rows = conn.execute(
-        select(_C.id, _C.approved)
-        .where(_C.id.in_(bulk.distinct(charger_ids)))
-        .order_by(_C.id)
-        .with_for_update(read=True)
-    )
-    return {row.id for row in rows if not admits(row.approved, onboarding)}

@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
 from sqlalchemy import Connection, bindparam, select, tuple_, update
 
+from ..domain.registration import admits
 from ..domain.transactions import IN_PROGRESS
 from . import bulk
 from .base import AnyRow
 from .bulk import among, distinct
-from .models import Command, Transaction
+from .models import Charger, Command, Transaction
 
 #: The largest transactionId: a signed 32-bit integer.
 LARGEST_ID = 2**31 - 1
@@ -56,6 +57,7 @@ _OPEN = (
     .with_for_update()
 )
 _C = Command.__table__.c
+_CH = Charger.__table__.c
 _REMOTE_STARTS = (
     select(_C.id, _C.charger_id, _C.connector_id, _C.id_tag, _C.session_id)
     .where(
@@ -69,12 +71,11 @@ _REMOTE_STARTS = (
 )
 
 
-def by_start_keys(conn: Connection, keys: Iterable[bytes]) -> dict[bytes, AnyRow]:
+def by_start_keys(conn: Connection, keys: Collection[bytes]) -> dict[bytes, AnyRow]:
     """The newest session of each start key."""
-    wanted = distinct(keys)
-    if not wanted:
+    if not keys:
         return {}
-    rows = conn.execute(_BY_START_KEYS, {"keys": wanted})
+    rows = conn.execute(_BY_START_KEYS, {"keys": keys})
     return {bytes(row.start_key): row for row in rows}
 
 
@@ -85,13 +86,13 @@ def add(conn: Connection, rows: Sequence[Mapping[str, Any]]) -> dict[bytes, int]
         returned = bulk.insert_returning(conn, table, rows, ("start_key", "id"))
         return {bytes(key): transaction_id for key, transaction_id in returned}
     bulk.insert(conn, table, rows)
-    ids = ids_by_start_keys(conn, (row["start_key"] for row in rows))
+    ids = ids_by_start_keys(conn, [row["start_key"] for row in rows])
     return {row["start_key"]: ids[row["start_key"], row.get("start_ordinal", 0)] for row in rows}
 
 
-def ids_by_start_keys(conn: Connection, keys: Iterable[bytes]) -> dict[tuple[bytes, int], int]:
+def ids_by_start_keys(conn: Connection, keys: Collection[bytes]) -> dict[tuple[bytes, int], int]:
     """transactionId by (start key, ordinal)."""
-    rows = conn.execute(_IDS_BY_START_KEYS, {"keys": distinct(keys)})
+    rows = conn.execute(_IDS_BY_START_KEYS, {"keys": keys})
     return {(bytes(key), ordinal): transaction_id for key, ordinal, transaction_id in rows}
 
 
@@ -109,21 +110,19 @@ def by_sessions(
     return found
 
 
-def by_ids(conn: Connection, ids: Iterable[int], columns: tuple[Any, ...] = METERED) -> dict[int, AnyRow]:
+def by_ids(conn: Connection, ids: Collection[int], columns: tuple[Any, ...] = METERED) -> dict[int, AnyRow]:
     """Sessions by transactionId, locked until the commit; `columns`: METERED or STOPPED."""
-    wanted = distinct(ids)
-    if not wanted:
+    if not ids:
         return {}
-    rows = conn.execute(_BY_IDS[columns], {"ids": wanted})
+    rows = conn.execute(_BY_IDS[columns], {"ids": ids})
     return {row.id: row for row in rows}
 
 
-def open_sessions(conn: Connection, charger_ids: Iterable[int]) -> dict[int, list[AnyRow]]:
+def open_sessions(conn: Connection, charger_ids: Collection[int]) -> dict[int, list[AnyRow]]:
     """The sessions in progress of each charger, oldest first, locked until the commit."""
     found: dict[int, list[AnyRow]] = {}
-    wanted = distinct(charger_ids)
-    if wanted:
-        for row in conn.execute(_OPEN, {"charger_ids": wanted}):
+    if charger_ids:
+        for row in conn.execute(_OPEN, {"charger_ids": charger_ids}):
             found.setdefault(row.charger_id, []).append(row)
     return found
 
@@ -138,9 +137,9 @@ def latest_of(conn: Connection, charger_id: int, limit: int) -> Sequence[AnyRow]
     ).all()
 
 
-def remote_starts(conn: Connection, charger_ids: Iterable[int], since: datetime) -> Sequence[AnyRow]:
+def remote_starts(conn: Connection, charger_ids: Collection[int], since: datetime) -> Sequence[AnyRow]:
     """Remote starts that may still cause a StartTransaction, newest first."""
-    return conn.execute(_REMOTE_STARTS, {"charger_ids": distinct(charger_ids), "since": since}).all()
+    return conn.execute(_REMOTE_STARTS, {"charger_ids": charger_ids, "since": since}).all()
 
 
 def approve(conn: Connection, charger_id: int) -> None:
@@ -150,3 +149,19 @@ def approve(conn: Connection, charger_id: int) -> None:
         .where(_T.charger_id == charger_id, _T.unapproved.is_(True))
         .values(unapproved=False)
     )
+
+
+def unapproved(conn: Connection, charger_ids: Iterable[int], onboarding: str) -> set[int]:
+    """Those of the chargers that may not come in: what they store is kept apart until they may.
+
+    Their rows are locked, so that an approval comes before it or after it, and then finds what was stored.
+    """
+    if onboarding == "open":
+        return set()  # who is refused there has no socket
+    rows = conn.execute(
+        select(_CH.id, _CH.approved)
+        .where(_CH.id.in_(distinct(charger_ids)))
+        .order_by(_CH.id)
+        .with_for_update(read=True)
+    )
+    return {row.id for row in rows if not admits(row.approved, onboarding)}

@@ -10,7 +10,6 @@ from typing import Any
 from sqlalchemy import Connection
 
 from ..database import bulk, transactions
-from ..database.chargers import unapproved
 from ..database.models import Inbox, Transaction
 from ..domain import authorisation, facts
 from ..domain import transactions as rules
@@ -113,7 +112,9 @@ def _minimal_session(conn: Connection, message: ChargerMessage[Any], settings: S
                 "start_received_at": message.received_at,
                 "effective_start": message.received_at,
                 "flags": rules.join_flags({rules.POISON, rules.NO_METER_START}),
-                "unapproved": bool(unapproved(conn, [message.charger_id], settings.charger_onboarding)),
+                "unapproved": bool(
+                    transactions.unapproved(conn, [message.charger_id], settings.charger_onboarding)
+                ),
             }
         ],
     )

@@ -41,7 +41,7 @@ def find_tags(conn: Connection, id_tags: Iterable[str], *, starting: bool) -> di
     good until that session has ended.
     """
     asked = {id_tag: authorisation.candidate_keys(storable(id_tag)) for id_tag in id_tags}
-    keys = distinct([key for keys in asked.values() for key in keys])
+    keys = [key for keys in asked.values() for key in keys]
     if not keys:
         return {}
     rows = conn.execute(_KNOWN, {"keys": keys})
