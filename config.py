@@ -51,10 +51,15 @@ def load(environ: Mapping[str, str] | None = None) -> Settings:
     Raises ConfigurationError, naming the variable, when a value cannot work.
     """
     settings = _read(Settings, environ)
-    if settings.web_concurrency > 1:
+    if settings.web_concurrency > 1 and not settings.redis_url:
         raise ConfigurationError(
-            f"WEB_CONCURRENCY={settings.web_concurrency}: more than one worker needs a bus between them, which this"
-            " version does not have yet. Set WEB_CONCURRENCY=1."
+            f"WEB_CONCURRENCY={settings.web_concurrency}: more than one worker needs a bus between them. Set REDIS_URL"
+            " (redis://127.0.0.1:6379/0), or WEB_CONCURRENCY=1."
+        )
+    if settings.redis_url and settings.database_url.url.startswith("sqlite"):
+        raise ConfigurationError(
+            "REDIS_URL: several processes need MySQL or MariaDB, and DATABASE_URL is SQLite. Set DATABASE_URL, or unset"
+            " REDIS_URL."
         )
     interval = settings.heartbeat_interval
     if settings.heartbeat_timeout <= interval:

@@ -35,13 +35,14 @@ except ConfigurationError as error:
     print(f"Configuration: {error}", file=sys.stderr)
     sys.exit(os.EX_CONFIG)
 print(json.dumps([
-    settings.host, settings.port, settings.log_level, settings.access_log, settings.trusted_proxies
+    settings.host, settings.port, settings.log_level, settings.access_log, settings.trusted_proxies,
+    settings.web_concurrency,
 ]))
 """
 
 
 def _settings() -> list:
-    """HOST, PORT, LOG_LEVEL, ACCESS_LOG, TRUSTED_PROXIES; a configuration that cannot work ends the process here."""
+    """HOST, PORT, LOG_LEVEL, ACCESS_LOG, TRUSTED_PROXIES, WEB_CONCURRENCY; a configuration that cannot work ends the process here."""
     reader = subprocess.run([sys.executable, "-c", _READ_SETTINGS], cwd=_ROOT, stdout=subprocess.PIPE)
     if reader.returncode:
         sys.exit(reader.returncode)
@@ -55,13 +56,13 @@ def _raise_open_files_limit() -> int:
     return 1 << 20 if hard == resource.RLIM_INFINITY else hard
 
 
-_host, _port, _log_level, _access_log, _proxies = _settings()
+_host, _port, _log_level, _access_log, _proxies, _workers = _settings()
 
 bind = f"[{_host}]:{_port}" if ":" in _host else f"{_host}:{_port}"
 chdir = str(_ROOT)
 proc_name = "charger_mgmt"
 worker_class = "gevent"
-workers = 1  # config.py refuses any other WEB_CONCURRENCY: the registry of live sockets is per process
+workers = _workers
 
 # One charger is one connection for as long as it lives. gunicorn's default of 1000 would leave the 1001st
 # waiting in silence; 12,000 sockets fit one worker, if the system grants the files.

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import Protocol
 
+from .database.base import AnyRow
 from .database.database import Database
-from .feed import Feed
+from .feed import CommandQueued, Feed
 from .settings import Settings
 
 
@@ -19,8 +20,17 @@ class Central(Protocol):
     @property
     def feed(self) -> Feed: ...
 
-    def owner_of(self, identity: str) -> str | None:
+    @property
+    def process_id(self) -> str: ...
+
+    def owner_of(self, charger: AnyRow) -> str | None:
         """The process that holds a socket of the charger's on which it can be called; None: there is none."""
 
-    def is_connected(self, identity: str) -> bool:
+    def is_connected(self, charger: AnyRow) -> bool:
         """Whether there is any socket that speaks for the charger."""
+
+    def check_reach(self, process_id: str) -> None:
+        """Raises BusAway when that process cannot be told anything."""
+
+    def deliver(self, command: CommandQueued) -> None:
+        """Tell a command's owner of it. Raises BusAway and ChargerGone: it has not heard."""

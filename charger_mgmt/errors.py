@@ -14,6 +14,7 @@
     │   ├── CallTimedOut            no answer in time: the outcome is unknown, not failed
     │   └── ChargerGone             the socket died before the answer: unknown if it had been sent
     ├── DatabaseAway                the database did not take the write; nothing was acknowledged
+    ├── BusAway                     the process that holds the charger's socket cannot be told; nothing was sent
     ├── LoginRefused                unknown username or wrong password
     ├── LogInEnded                  its tokens are worth nothing any more
     ├── TooManyAttempts             of log-ins; says when the next one is looked at
@@ -114,6 +115,10 @@ class ChargerGone(CallFailed):
 
 class DatabaseAway(ChargerManagementError):
     """The database is not taking writes at the moment."""
+
+
+class BusAway(ChargerManagementError):
+    """The charger is connected to another process, which cannot be reached at the moment; nothing was sent."""
 
 
 class ConfigurationError(ChargerManagementError):

@@ -3,17 +3,17 @@
 They are what we have stored; those of domain/facts.py are what a charger says.
 
 Whoever stores something hands its facts to `Feed.publish` after the commit, never before. In this process that is a
-function call; a bus between processes would stand behind the same two functions, so a fact may also never come: what
-must be known for sure is looked up in the database when the time is over.
+function call; the other processes hear of it over the bus (bus.py). There a fact may also never come: what must be known
+for sure is looked up in the database when the time is over.
 """
 
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any, TypeAlias, TypeVar, cast
+from typing import Any, Final, TypeAlias, TypeVar, cast, get_args
 
 from gevent.event import Event
 
@@ -99,9 +99,26 @@ class NewConnectionWanted:
     identity: str
 
 
+@dataclass(frozen=True, slots=True)
+class ConnectionTaken:
+    """A newer socket speaks for the charger, at `process_id`; older ones, elsewhere, must end."""
+
+    identity: str
+    generation: int
+    process_id: str
+
+
 Happened: TypeAlias = (
-    SessionBegan | SessionEnded | CommandQueued | CommandEnded | ChargerChanged | NewConnectionWanted
+    SessionBegan
+    | SessionEnded
+    | CommandQueued
+    | CommandEnded
+    | ChargerChanged
+    | NewConnectionWanted
+    | ConnectionTaken
 )
+#: By their names.
+KINDS: Final = {kind.__name__: kind for kind in get_args(Happened)}
 Listener: TypeAlias = Callable[[Happened], None]
 F = TypeVar("F")
 
@@ -137,9 +154,17 @@ class Feed:
         self._listeners: dict[type | None, list[Listener]] = {}
         #: Identity → who waits for news of that charger: thousands may, and each fact concerns one or two.
         self._waiting: dict[str, list[Heard]] = {}
+        #: Tells the other processes.
+        self.beyond: Callable[[Collection[Happened]], None] | None = None
 
-    def publish(self, facts: Iterable[Happened]) -> None:
+    def publish(self, facts: Collection[Happened]) -> None:
         """Tell what has been committed. Never waits and never raises: a listener that fails is logged."""
+        self.tell_here(facts)
+        if self.beyond is not None:
+            self.beyond(facts)
+
+    def tell_here(self, facts: Collection[Happened]) -> None:
+        """The same, to this process alone."""
         for fact in facts:
             for listener in [*self._listeners.get(type(fact), ()), *self._listeners.get(None, ())]:
                 try:

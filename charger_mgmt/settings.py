@@ -12,6 +12,8 @@ from . import database_url, proxies
 from .database_url import DatabaseUrl
 from .errors import ConfigurationError
 
+#: Of this software.
+VERSION = "0.6"
 PRODUCTION = "production"
 #: Connections that the chargers' side needs besides those of the committers.
 LEAST_BESIDES_COMMITTERS = 2
@@ -161,6 +163,15 @@ class Database(Variable):
         return database_url.normalised(text, name)
 
 
+@dataclass(frozen=True, slots=True)
+class Redis(Variable):
+    def read(self, name: str, text: str, known: Any) -> str:
+        scheme, _, rest = text.partition("://")
+        if scheme not in ("redis", "rediss", "unix") or not rest:
+            raise ConfigurationError(f"{name}={text!r}: set it to redis://host:6379/0 (rediss:// with TLS).")
+        return text
+
+
 def _in_production(there: str | int, elsewhere: str | int) -> Depends:
     return Depends(
         f"`{elsewhere}`; production: `{there}`",
@@ -210,8 +221,26 @@ class Settings:
     ]
     host: Annotated[str, Variable("127.0.0.1", "the address to listen on")]
     port: Annotated[int, Whole(8080, "the port to listen on", least=0, most=65535)]
-    web_concurrency: Annotated[int, Whole(1, "worker processes; this version serves with one", least=1)]
-    redis_url: Annotated[str, Variable("", "reserved for several processes")]
+    web_concurrency: Annotated[
+        int, Whole(1, "worker processes of this server; more than one need `REDIS_URL`", least=1, most=64)
+    ]
+    redis_url: Annotated[
+        str,
+        Redis(
+            "",
+            "`redis://host:6379/0` (`rediss://…` with TLS): several processes, on one host or many, serve on one"
+            " database; see [Several processes](#several-processes)",
+        ),
+    ]
+    lease_seconds: Annotated[
+        int,
+        Whole(
+            15,
+            "with `REDIS_URL`: seconds without a sign of life after which a process counts as dead, and what it held"
+            " is put right",
+            least=3,
+        ),
+    ]
     access_token_seconds: Annotated[
         int, Whole(3600, "how long a log-in lasts (it can be refreshed for 30 days)", least=60)
     ]

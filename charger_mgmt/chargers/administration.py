@@ -149,8 +149,8 @@ def approve(engine: Engine, identity: str) -> None:
 def disconnect(central: Central, engine: Engine, identity: str, *, requested_by: str) -> None:
     """End the charger's socket, so that it dials anew. Raises NotFound, ChargerOffline."""
     with reading(engine) as conn:
-        find_charger(conn, identity)
-    if not central.is_connected(identity):
+        charger = find_charger(conn, identity)
+    if not central.is_connected(charger):
         raise ChargerOffline(f"Charger {identity} is not connected.")
     central.feed.publish([NewConnectionWanted(identity)])
     log.info("charger %s: disconnected by %s", identity, requested_by)

@@ -7,17 +7,20 @@ process or another.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Any, NamedTuple
 
-from sqlalchemy import Connection, select, update
+from sqlalchemy import Connection, case, select, update
 
-from ..database import bulk
+from ..database import bulk, watch
+from ..database.base import AnyRow
 from ..database.bulk import storable
 from ..database.models import Charger
 from ..domain import dialect, facts
 from ..domain.outcomes import Opened
+from ..domain.registration import admits, shut_out
+from ..feed import ConnectionTaken
 from ..intake import events
 from ..intake.messages import ChargerMessage, Reply
 from ..settings import Settings
@@ -50,6 +53,8 @@ AS_NEW: dict[str, Any] = {
 }
 #: Dialects in which a socket stands for one charger.
 _OWN_SOCKETS = [each.name for each in dialect.BY_NAME.values() if each.takes_calls]
+#: So many chargers go into one statement.
+_PORTION = 1000
 #: Of connections whose process ended without a word.
 _LEFT_BEHIND = "the server's process ended"
 
@@ -75,7 +80,7 @@ def connect(
         rows |= _lock(conn, missing)
     generations = {identity: row.generation for identity, row in rows.items()}
     latest: dict[str, dict[str, Any]] = {}
-    replies = []
+    replies: list[Reply] = []
     for message in messages:
         row = rows[message.identity]
         generations[message.identity] += 1
@@ -100,7 +105,8 @@ def connect(
                     password_hash=row.password_hash,
                     automatic_calls=bool(row.automatic_calls),
                     strict=bool(row.strict),
-                )
+                ),
+                happened=_taken(message, row, generation),
             )
         )
     bulk.update(conn, Charger.__table__, list(latest.values()))
@@ -116,6 +122,13 @@ def connect(
         ),
     )
     return replies
+
+
+def _taken(message: ChargerMessage[facts.Comes], row: AnyRow, generation: int) -> tuple[ConnectionTaken, ...]:
+    """What another process is to know, if it held the charger until now."""
+    if not row.connected or row.process_id in (None, message.fact.process_id):
+        return ()
+    return (ConnectionTaken(message.identity, generation, message.fact.process_id),)
 
 
 def disconnect(
@@ -140,6 +153,58 @@ def put_right(conn: Connection, process_id: str, now: datetime) -> int:
         .where(_C.connected.is_(True), _C.process_id != process_id)
         .values(connected=False, disconnected_at=now, disconnected_reason=_LEFT_BEHIND, process_id=None)
     ).rowcount
+
+
+def put_right_of(conn: Connection, process_id: str, now: datetime) -> int:
+    """The process is dead: its chargers are not connected, and have a whole limit from now on to be heard elsewhere."""
+    seen = watch.database_now(conn)
+    return conn.execute(
+        update(Charger.__table__)
+        .where(_C.connected.is_(True), _C.process_id == process_id)
+        .values(
+            connected=False,
+            disconnected_at=now,
+            disconnected_reason=_LEFT_BEHIND,
+            process_id=None,
+            last_seen_at=case((_C.silent.is_(False), seen), else_=_C.last_seen_at),
+        )
+    ).rowcount
+
+
+def owners(conn: Connection) -> set[str]:
+    """The processes to which chargers are connected, by what the rows say."""
+    return set(conn.scalars(select(_C.process_id).where(_C.connected.is_(True)).distinct())) - {None}
+
+
+def of_process(conn: Connection, process_id: str) -> set[int]:
+    """The row ids of the chargers that are connected to a process."""
+    return set(conn.scalars(select(_C.id).where(_C.connected.is_(True), _C.process_id == process_id)))
+
+
+def generations(conn: Connection, charger_ids: Iterable[int]) -> dict[int, int]:
+    """The newest generation of each charger."""
+    wanted = bulk.distinct(charger_ids)
+    if not wanted:
+        return {}
+    rows = conn.execute(select(_C.id, _C.generation).where(_C.id.in_(wanted)))
+    return {row.id: row.generation for row in rows}
+
+
+def rules(conn: Connection, charger_ids: Iterable[int], settings: Settings) -> dict[int, dict[str, Any]]:
+    """How each charger is dealt with, as a ChargerChanged says it."""
+    wanted = bulk.distinct(charger_ids)
+    found: dict[int, dict[str, Any]] = {}
+    columns = (_C.id, _C.approved, _C.blocked, _C.strict, _C.automatic_calls, _C.removed_at)
+    for first in range(0, len(wanted), _PORTION):
+        for row in conn.execute(select(*columns).where(_C.id.in_(wanted[first : first + _PORTION]))):
+            out = row.removed_at is not None or shut_out(row.blocked, row.approved)
+            found[row.id] = {
+                "admitted": admits(row.approved, settings.charger_onboarding),
+                "strict": bool(row.strict),
+                "automatic_calls": bool(row.automatic_calls),
+                "shut_out": "the operator has shut this charger out" if out else None,
+            }
+    return found
 
 
 def put_right_ours(
@@ -209,6 +274,8 @@ def _lock(conn: Connection, identities: list[str]) -> dict[str, Any]:
             _C.automatic_calls,
             _C.strict,
             _C.removed_at,
+            _C.connected,
+            _C.process_id,
         )
         .where(_C.identity.in_(identities))
         .order_by(_C.id)

@@ -248,7 +248,7 @@ def close(engine: Engine, name: str, reason: str, *, requested_by: str) -> Progr
 
 def spoken(central: Central, charger: Row[Any]) -> Dialect:
     """What the charger speaks: what it was bound to counts, not what somebody dialled under its name."""
-    if charger.bound_dialect is None and central.owner_of(charger.identity) is not None:
+    if charger.bound_dialect is None and central.owner_of(charger) is not None:
         return dialect.OCPP16
     return dialect.named(charger.bound_dialect or charger.dialect)
 

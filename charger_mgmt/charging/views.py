@@ -206,6 +206,7 @@ _AT_THE_CHARGER = (
     "command-refused",
     "charger-error",
     "outcome-unknown",
+    "bus-away",
 )
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, Row, insert, select, update
+from sqlalchemy import ColumnElement, Connection, Row, insert, select, update
 
 from ..database import pages
 from ..database.models import Command
@@ -103,11 +103,23 @@ def transaction_of(conn: Connection, command_id: int) -> int | None:
 
 
 def put_right(conn: Connection, process_id: str) -> int:
-    """What other processes left queued or sent will get no answer there any more. Returns how many.
+    """What other processes left queued or sent will get no answer there any more. Returns how many."""
+    return _end(conn, (_C.process_id != process_id) | _C.process_id.is_(None))
 
-    Queued was never written to a socket; sent has an unknown outcome.
-    """
-    left = (_C.process_id != process_id) | _C.process_id.is_(None)
+
+def put_right_of(conn: Connection, process_id: str) -> int:
+    """The process is dead: what it left queued or sent will get no answer any more. Returns how many."""
+    return _end(conn, _C.process_id == process_id)
+
+
+def owners(conn: Connection) -> set[str]:
+    """The processes that have something queued or sent."""
+    found = select(_C.process_id).where(_C.state.in_((QUEUED, SENT))).distinct()
+    return set(conn.scalars(found)) - {None}
+
+
+def _end(conn: Connection, left: ColumnElement[bool]) -> int:
+    """Queued was never written to a socket; sent has an unknown outcome."""
     table = update(Command.__table__).where(left)
     gone = conn.execute(table.where(_C.state == QUEUED).values(state=CHARGER_GONE))
     unknown = conn.execute(table.where(_C.state == SENT).values(state=TIMED_OUT))

@@ -21,10 +21,12 @@ from .. import clock
 from ..central import Central
 from ..chargers import passwords
 from ..database import chargers
+from ..database.base import AnyRow
 from ..database.chargers import find as find_charger
 from ..database.connections import reading
 from ..database.pages import Page
 from ..errors import (
+    BusAway,
     CallErrored,
     CallTimedOut,
     ChargerBusy,
@@ -38,7 +40,7 @@ from ..errors import (
 from ..feed import CommandEnded, CommandQueued, Heard
 from ..tags import tag_rows
 from . import command_rows
-from .calls import CALLS, Call
+from .calls import CALLS, Answered, Call
 
 #: `requested_by` of the calls that the system makes by itself.
 SYSTEM: Final = "system"
@@ -107,13 +109,14 @@ def queue(
     """The command's row; to be told by `dispatch` after the commit. `one_use_for`: the payload's idTag is made for this
     command and lives so long.
 
-    Raises ChargerOffline, Conflict.
+    Raises ChargerOffline, Conflict, BusAway.
     """
     call = CALLS[action]
     check_registration(charger, call, payload)
-    owner = central.owner_of(charger.identity)
+    owner = central.owner_of(charger)
     if owner is None:
         raise ChargerOffline(f"Charger {charger.identity} is not connected.")
+    central.check_reach(owner)
     now = clock.now()
     message_id = str(uuid.uuid4())
     id_tag = call.id_tag(payload)
@@ -157,8 +160,60 @@ def queue(
 
 def dispatch(central: Central, command: CommandQueued, heard: Heard, deadline: float) -> CommandOutcome:
     """Have a queued command delivered, once its row is committed, and wait for its end until the deadline."""
-    central.feed.publish([command])
-    return ending(command.identity, command.command_id, heard, deadline)
+    try:
+        central.deliver(command)
+    except (BusAway, ChargerGone) as error:
+        return _undelivered(central, command, error)
+    outcome = ending(command.identity, command.command_id, heard, deadline)
+    if outcome.waiting and command.owner != central.process_id:  # the bus may have lost its end
+        with central.database.reading() as conn:
+            return _as_noted(command, command_rows.by_id(conn, command.command_id))
+    return outcome
+
+
+def _undelivered(central: Central, command: CommandQueued, error: ChargerManagementError) -> CommandOutcome:
+    """Its owner has not heard of it, so it is not sent; unless it did hear, and has claimed it by now."""
+    values = {"error_code": NOT_SENT, "error_description": str(error)}
+    with turn(command.requested_by), central.database.writing() as conn:
+        if not settle(conn, command, command_rows.ERROR, values, sent=False):
+            return _as_noted(command, command_rows.by_id(conn, command.command_id))
+    error.command = (command.identity, command.command_id)
+    return CommandOutcome(command.identity, command.command_id, command_rows.ERROR, error=error)
+
+
+def _as_noted(command: CommandQueued, row: AnyRow | None) -> CommandOutcome:
+    """How far a command has come by its row."""
+    if row is None or row.state in (command_rows.QUEUED, command_rows.SENT):
+        return CommandOutcome(command.identity, command.command_id, command_rows.QUEUED)
+    ended = CommandEnded(
+        command.identity,
+        command.command_id,
+        row.state,
+        row.response,
+        row.error_code,
+        row.error_description,
+        row.sent_at is not None,
+    )
+    return CommandOutcome(command.identity, command.command_id, row.state, row.response, failure(ended))
+
+
+def settle(
+    conn: Connection, command: CommandQueued, state: str, values: Mapping[str, Any], *, sent: bool
+) -> bool:
+    """Note the state that a command has come to, with what that does; False: it has come to another one before."""
+    moved = command_rows.move(conn, command.command_id, state, **values)
+    if moved and (effect := CALLS[command.action].effect) is not None:
+        answered = Answered(
+            command.charger_id,
+            command.identity,
+            state,
+            values.get("response") or {},
+            values.get("error_code"),
+            sent,
+            command.key_hash,
+        )
+        effect(conn, answered)
+    return moved
 
 
 def ending(identity: str, command_id: int, heard: Heard, deadline: float) -> CommandOutcome:

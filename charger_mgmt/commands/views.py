@@ -93,7 +93,7 @@ class Command(Answer):
         200: ('The charger answered, whatever it said; CALLERROR is state "error".', RELATED),
         202: ("It has not answered yet.", RELATED),
     },
-    errors=("not-found", "conflict", "charger-offline", "charger-busy", "outcome-unknown"),
+    errors=("not-found", "conflict", "charger-offline", "charger-busy", "outcome-unknown", "bus-away"),
     optional_body=True,
 )
 def send_command(charger_id: ChargerName, command: Action, body: Payload) -> Reply[Command]:

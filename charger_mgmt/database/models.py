@@ -440,3 +440,21 @@ class Watch(Base):
     id: Mapped[int] = mapped_column(Integer, primary_key=True, autoincrement=False)
     resumed_at: Mapped[datetime] = mapped_column(UtcDateTime)
     written_at: Mapped[datetime] = mapped_column(UtcDateTime)
+
+
+class Lease(Base):
+    """A process that serves on this database together with others, for as long as it renews this.
+
+    Times are the database's. See database/leases.py.
+    """
+
+    __tablename__ = "processes"
+
+    id: Mapped[str] = mapped_column(ExactString(36), primary_key=True)
+    host: Mapped[str] = mapped_column(String(255))
+    pid: Mapped[int] = mapped_column(Integer)
+    version: Mapped[str] = mapped_column(String(64))
+    started_at: Mapped[datetime] = mapped_column(UtcDateTime)
+    renewed_at: Mapped[datetime] = mapped_column(UtcDateTime)
+    #: Chargers' sockets that it holds.
+    sockets: Mapped[int] = mapped_column(Integer, server_default=text("0"))

@@ -14,12 +14,18 @@ BESIDES = 2
 
 
 def check(conn: Connection, settings: Settings) -> None:
-    """Raises ConfigurationError when the pools, filled, would exceed what the server allows this account."""
+    """Raises ConfigurationError when the pools, filled, would exceed what the server allows this account.
+
+    Every worker of this server has its pools; what other hosts have is not known here.
+    """
     allowed = _allowed(conn)
+    if allowed is not None:
+        allowed //= settings.web_concurrency
     for_chargers, for_rest = settings.charger_connections, settings.rest_connections
     wanted = for_chargers + for_rest + BESIDES
     if allowed is None or wanted <= allowed:
         return
+    each = f" for each of {settings.web_concurrency} workers" if settings.web_concurrency > 1 else ""
     least = settings.committers + LEAST_BESIDES_COMMITTERS
     rest = max(1, min(for_rest, (allowed - BESIDES) // 3))
     chargers = min(for_chargers, allowed - BESIDES - rest)
@@ -30,7 +36,7 @@ def check(conn: Connection, settings: Settings) -> None:
         " COMMITTERS=1 saves one."
     )
     raise ConfigurationError(
-        f"The database allows this account {allowed} connections, and {wanted} are asked for:"
+        f"The database allows this account {allowed} connections{each}, and {wanted} are asked for:"
         f" CHARGER_CONNECTIONS={for_chargers}, REST_CONNECTIONS={for_rest} and {BESIDES} besides. {advice}"
     )
 

@@ -105,6 +105,8 @@ class Admission:
         self._turns = BoundedSemaphore(_LOOKUPS)
         self._held = 0
         self.stopping = False
+        #: Nothing that this process would say of its chargers reached anybody (gateway/fleet.py).
+        self.out_of_touch = False
 
     def decide(self, environ: Mapping[str, Any]) -> Admitted | Refused:
         """What becomes of a request for /ocpp. Never raises for what a client can do.
@@ -139,7 +141,7 @@ class Admission:
             return _away("The server is restarting.")
         if (refused := self._form(environ)) is not None:
             return refused
-        if not self._database.available:
+        if self.out_of_touch or not self._database.available:
             return _away("The database is away.")
         address = environ.get("REMOTE_ADDR", "")
         given = addresses.credentials(environ)

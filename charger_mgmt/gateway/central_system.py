@@ -4,9 +4,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from ..bus import Bus
+from ..database.base import AnyRow
 from ..database.database import Database
 from ..database.sole import SoleProcess
-from ..feed import Feed
+from ..domain import dialect
+from ..errors import BusAway, ChargerGone
+from ..feed import CommandQueued, Feed
 from ..intake.committer import Committer
 from ..settings import Settings
 from .last_seen import LastSeen
@@ -22,16 +26,42 @@ class CentralSystem:
     database: Database
     #: Keeps a second process from the same database.
     sole: SoleProcess
-    #: What has happened, for whoever in this process wants to know.
+    #: What has happened, for whoever wants to know.
     feed: Feed
     committer: Committer
     registry: Registry
     last_seen: LastSeen
+    #: To the other processes; None: there are none (REDIS_URL is not set).
+    bus: Bus | None = None
+    #: Whether it does what one process does for all: the sweep, retention.
+    leads: bool = True
+    #: Whether no other process serves.
+    alone: bool = True
 
-    def owner_of(self, identity: str) -> str | None:
+    def owner_of(self, charger: AnyRow) -> str | None:
         """The process that holds a socket of the charger's on which it can be called; None: there is none."""
-        return self.process_id if self.registry.get(identity) is not None else None
+        if self.registry.get(charger.identity) is not None:
+            return self.process_id
+        if self._is_elsewhere(charger) and dialect.named(charger.dialect).takes_calls:
+            return str(charger.process_id)
+        return None
 
-    def is_connected(self, identity: str) -> bool:
+    def is_connected(self, charger: AnyRow) -> bool:
         """Whether there is any socket that speaks for the charger."""
-        return self.registry.holds(identity)
+        return self.registry.holds(charger.identity) or self._is_elsewhere(charger)
+
+    def _is_elsewhere(self, charger: AnyRow) -> bool:
+        return self.bus is not None and bool(charger.connected) and charger.process_id != self.process_id
+
+    def check_reach(self, process_id: str) -> None:
+        """Raises BusAway when that process cannot be told anything."""
+        if process_id != self.process_id and (self.bus is None or not self.bus.available):
+            raise BusAway
+
+    def deliver(self, command: CommandQueued) -> None:
+        """Tell a command's owner of it. Raises BusAway and ChargerGone: it has not heard."""
+        if command.owner == self.process_id:
+            self.feed.tell_here([command])
+        elif self.bus is None or not self.bus.deliver(command.owner, command):
+            self.check_reach(command.owner)
+            raise ChargerGone("The process that held the charger's socket is gone: nothing was sent.")

@@ -10,9 +10,9 @@ from sqlalchemy import Connection
 
 from .. import clock
 from ..commands import command_rows
-from ..commands.calls import CALLS, Answered
+from ..commands.calls import CALLS
 from ..commands.masking import Masking
-from ..commands.outbox import NOT_NOTED, NOT_SENT, turn
+from ..commands.outbox import NOT_NOTED, NOT_SENT, settle, turn
 from ..errors import CallErrored, CallTimedOut, ChargerBusy, ChargerGone, DatabaseAway
 from ..feed import CommandEnded, CommandQueued
 from .central_system import CentralSystem
@@ -140,23 +140,12 @@ class _Delivering:
 
     def _write(self, conn: Connection, state: str, values: dict[str, Any]) -> None:
         command = self._command
-        moved = command_rows.move(conn, command.command_id, state, **values)
-        if not moved and state in (command_rows.ACCEPTED, command_rows.REJECTED, command_rows.ERROR):
+        settled = settle(conn, command, state, values, sent=self._sent)
+        if not settled and state in (command_rows.ACCEPTED, command_rows.REJECTED, command_rows.ERROR):
             # Another process took this one for dead and marked the row timed out.
-            moved = command_rows.move(conn, command.command_id, command_rows.LATE_ANSWER, **values)
-        if not moved:
+            settled = settle(conn, command, command_rows.LATE_ANSWER, values, sent=self._sent)
+        if not settled:
             log.warning("command %d cannot become %r from where it is", command.command_id, state)
-        elif self._call.effect is not None:
-            answered = Answered(
-                command.charger_id,
-                command.identity,
-                state,
-                values.get("response") or {},
-                values.get("error_code"),
-                self._sent,
-                command.key_hash,
-            )
-            self._call.effect(conn, answered)
 
     def _of_error(self, error: CallErrored) -> dict[str, Any]:
         masking = self._masking()

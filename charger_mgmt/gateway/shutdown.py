@@ -27,8 +27,10 @@ log = logging.getLogger(__name__)
 GRACE = 1.0
 
 
-def shutdown(central: CentralSystem, gateway: Gateway, grace: float = GRACE) -> None:
-    """Take no more connections, close every charger's socket, wait at most `grace` seconds, drop the rest.
+def shutdown(
+    central: CentralSystem, gateway: Gateway, release: Callable[[], None], grace: float = GRACE
+) -> None:
+    """Take no more connections, close every charger's socket, wait at most `grace` seconds, drop the rest; `release`.
 
     After a reload the next worker accepts those that come meanwhile: they wait in the kernel. What comes on a
     connection that there was already is answered 503.
@@ -48,7 +50,7 @@ def shutdown(central: CentralSystem, gateway: Gateway, grace: float = GRACE) -> 
         session.drop("the server restarts")
     if leaving:
         log.info("closed %d chargers' sockets for the shutdown", len(leaving))
-    central.sole.release()  # the next process may begin, while an operator's last request is still under way
+    release()  # the next process may begin, while an operator's last request is still under way
 
 
 def shut_down_on_sigterm(stop: Callable[[], None]) -> None:

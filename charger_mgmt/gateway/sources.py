@@ -24,7 +24,7 @@ GUESSES_AT_ONCE: Final = 20.0
 GUESSES_A_SECOND: Final = 1 / 3
 #: Identities that nobody knows of one source, a second in the long run and at once (see NEW_CHARGERS_PER_SOURCE, too).
 NEW_A_SECOND: Final = 50.0
-NEW_AT_ONCE: Final = 200.0
+NEW_AT_ONCE: Final = 600.0
 #: Dials of one identity from one source, the same.
 DIALS_A_SECOND: Final = 10.0
 DIALS_AT_ONCE: Final = 100.0

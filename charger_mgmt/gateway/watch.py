@@ -17,13 +17,14 @@ from .. import clock
 from ..chargers import connections
 from ..charging import by_operator
 from ..commands import outbox
-from ..database import room, watch
+from ..database import leases, room, watch
 from ..database.faults import Fault, classify
-from ..database.sole import RENEW
+from ..database.sole import PATIENCE, RENEW
 from ..errors import AnotherProcess, ChargerManagementError, ConfigurationError, DatabaseAway
 from ..status import connectors, silence
 from . import delivery
 from .central_system import CentralSystem
+from .fleet import Fleet
 from .session import Session
 
 log = logging.getLogger(__name__)
@@ -39,7 +40,7 @@ SIGNS_EVERY = 60.0
 ASKED_AT_ONCE = 200
 
 
-def start(central: CentralSystem) -> None:
+def start(central: CentralSystem, fleet: Fleet | None = None) -> None:
     """Put right what dead processes left behind, then sweep for as long as this process lives.
 
     A process may be started while the database is away: then it turns chargers away and puts things right
@@ -49,7 +50,7 @@ def start(central: CentralSystem) -> None:
 
     def take_over() -> None:
         try:
-            _take_over(central)
+            _take_over(central, fleet)
         except (SQLAlchemyError, DatabaseAway) as error:
             cause = error.__cause__ if isinstance(error, DatabaseAway) else error
             if cause is None or classify(cause) is Fault.POISON:
@@ -62,20 +63,44 @@ def start(central: CentralSystem) -> None:
     database.on_return += [again, watcher.resume]
     take_over()
     gevent.spawn(_run, watcher, central.settings.sweep_interval)
-    gevent.spawn(_keep, _ends_the_process(central.sole.keep))
+    if fleet is not None:
+        fleet.start()
+    else:
+        gevent.spawn(_keep, _ends_the_process(central.sole.keep))
 
 
-def _take_over(central: CentralSystem) -> None:
-    """Make sure that this process is the only one and that its connections fit; put right what was left."""
+def _take_over(central: CentralSystem, fleet: Fleet | None) -> None:
+    """Make sure that this process may serve and that its connections fit; put right what was left."""
     with central.database.engine.begin() as conn:
         room.check(conn, central.settings)
+    if fleet is not None:
+        fleet.take()
+        central.database.warm()
+        return
     central.sole.take()
+    _wait_for_the_others(central)
     with central.database.engine.begin() as conn:
         left = connections.put_right(conn, central.process_id, clock.now())
     central.database.warm()
     delivery.put_right(central)
     if left:
         log.info("%d chargers were left as connected by an earlier process", left)
+
+
+def _wait_for_the_others(central: CentralSystem) -> None:
+    """Raises AnotherProcess when processes serve on this database that share it (REDIS_URL)."""
+    deadline = clock.monotonic() + PATIENCE
+    while True:
+        with central.database.engine.begin() as conn:
+            living = leases.living(conn, central.settings.lease_seconds)
+        if not living:
+            return
+        if clock.monotonic() >= deadline:
+            raise AnotherProcess(
+                f"{len(living)} other processes are serving on this database, with a bus between them: set REDIS_URL to"
+                " theirs, or give this one another DATABASE_URL."
+            )
+        gevent.sleep(0.5)
 
 
 def _ends_the_process(task: Callable[[], None]) -> Callable[[], None]:
@@ -108,7 +133,7 @@ def _run(watcher: LivenessWatch, interval: float) -> None:
         late, turned_at = now - turned_at - interval, now
         if late > STANDSTILL:
             log.warning("this process stood still for %.0f s", late)
-            watcher.resume()
+            watcher.stood_still()
         try:
             watcher.turn()
         except Exception:  # a defect must not end the watch
@@ -125,11 +150,18 @@ class LivenessWatch:
         #: The database's clock less our monotonic one, when we last looked, in seconds.
         self._offset: float | None = None
         self._resume_due = True
+        self._stood_still = False
         self._signs_at = 0.0
 
     def resume(self) -> None:
-        """The database was away, or we were: nobody could be written down, so every charger gets a whole limit."""
+        """The database was away: nobody could be written down, so every charger gets a whole limit."""
         self._resume_due = True
+
+    def stood_still(self) -> None:
+        """We were not listening: every charger that only we could hear gets a whole limit."""
+        self._stood_still = True
+        if self._central.alone:
+            self._resume_due = True
 
     def turn(self) -> None:
         """Write down who has spoken, mark the silent, ask those who are about to become so."""
@@ -155,18 +187,25 @@ class LivenessWatch:
             if self._offset is not None and abs(offset - self._offset) > CLOCK_JUMP:
                 log.warning("the database's clock has jumped by %.0f s", offset - self._offset)
                 self._resume_due = True
-            if self._resume_due:
+            if self._resume_due and central.leads:  # a new process does not, while others have been listening
                 silence.begin_anew(conn)
+            if self._stood_still:
+                silence.grant(conn, (session.charger_id for session in central.registry.all()))
             if seen:
                 silence.note_seen(conn, seen)
-        self._resume_due, self._offset = False, offset
-        limit = timedelta(seconds=central.settings.heartbeat_timeout)
-        with central.database.engine.begin() as conn:
-            silent = silence.sweep(conn, limit)
+        self._resume_due, self._stood_still, self._offset = False, False, offset
+        if central.leads:
+            self._sweep()
         every = min(SIGNS_EVERY, central.settings.retire_connectors_after)
         if clock.monotonic() - self._signs_at > every:
             self._signs_at = clock.monotonic()
             self._look_for_the_lost()
+
+    def _sweep(self) -> None:
+        central = self._central
+        limit = timedelta(seconds=central.settings.heartbeat_timeout)
+        with central.database.engine.begin() as conn:
+            silent = silence.sweep(conn, limit)
         if silent:
             log.info("%d chargers are silent: %s", len(silent), ", ".join(silent[:20]))
 
@@ -174,10 +213,11 @@ class LivenessWatch:
         """Sessions without any sign, connectors that are no more."""
         central, now = self._central, clock.now()
         after = timedelta(seconds=central.settings.retire_connectors_after)
+        if central.leads:
+            with central.database.engine.begin() as conn:
+                by_operator.flag_without_sign(conn, now)
         with central.database.engine.begin() as conn:
-            by_operator.flag_without_sign(conn, now)
-        with central.database.engine.begin() as conn:
-            if retired := connectors.retire(conn, now, after):
+            if central.leads and (retired := connectors.retire(conn, now, after)):
                 log.info("%d connectors are retired: their chargers have them no more", retired)
             unexplained = connectors.unexplained(conn, now, after)
         if not central.settings.automatic_calls:

@@ -9,6 +9,7 @@ from sqlalchemy import Engine
 
 from ..access.log_ins import Devices
 from ..access.throttle import LoginThrottle
+from ..bus import Bus
 from ..database.database import Database
 from ..database.sole import SoleProcess
 from ..feed import Feed
@@ -19,6 +20,7 @@ from ..gateway.changes import Changes
 from ..gateway.connection import Connections
 from ..gateway.delivery import Delivery
 from ..gateway.dispatch import Dispatcher
+from ..gateway.fleet import Fleet
 from ..gateway.follow_ups import FollowUps
 from ..gateway.last_seen import LastSeen
 from ..gateway.pacing import Pacing
@@ -40,19 +42,26 @@ class Process:
     """Everything of which a process has one. `rest`: flask-sqlalchemy's engine."""
 
     def __init__(self, settings: Settings, rest: Engine) -> None:
-        database, feed = Database(settings, rest), Feed()
+        database, feed, process_id = Database(settings, rest), Feed(), str(uuid.uuid4())
+        bus = None
+        if settings.redis_url:
+            name = database.engine.url.database or ""
+            bus = Bus(settings.redis_url, name, process_id, lambda fact: feed.tell_here([fact]))
+            feed.beyond = bus.publish
         self.central = CentralSystem(
             settings=settings,
-            process_id=str(uuid.uuid4()),
+            process_id=process_id,
             database=database,
             sole=SoleProcess(database.engine),
             feed=feed,
             committer=Committer(database, settings, HANDLERS, feed),
             registry=Registry(),
             last_seen=LastSeen(),
+            bus=bus,
         )
         # Where chargers enter
-        pacing, sources, places = Pacing(settings.admissions_at_once), Sources(settings), Places()
+        at_once = -(-settings.admissions_at_once // settings.web_concurrency)  # 0: no limit
+        pacing, sources, places = Pacing(at_once), Sources(settings), Places()
         self.gateway = Gateway(
             admission=Admission(database, settings, pacing, sources, places),
             connections=Connections(self.central, pacing, sources, places),
@@ -63,6 +72,7 @@ class Process:
         )
         Delivery(self.central)
         Changes(self.central)
+        self.fleet = Fleet(self.central, self.gateway, bus) if bus is not None else None
         # Where operators log in
         self.throttle = LoginThrottle()
         self.devices = Devices(settings.jwt_secret_key)
@@ -79,15 +89,17 @@ class Process:
         """
         central, gateway = self.central, self.gateway
         central.committer.start()
-        retention.start(central.database.engine, central.settings)
-        watch.start(central)
+        retention.start(central)
+        if central.bus is not None:
+            central.bus.start()
+        watch.start(central, self.fleet)
         gateway.keepalive.start()
         gateway.places.start(gateway.waiting)
         Garbage(gateway.keepalive).start()
 
     def stop(self) -> None:
         """Let every charger go, in order."""
-        shutdown(self.central, self.gateway)
+        shutdown(self.central, self.gateway, self.fleet.give_up if self.fleet else self.central.sole.release)
 
 
 def process_of(app: Flask) -> Process:

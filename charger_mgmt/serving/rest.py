@@ -9,6 +9,7 @@ from ..chargers import views as chargers
 from ..charging import views as transactions
 from ..commands import views as commands
 from ..extensions import jwt
+from ..gateway import views as processes
 from ..tags import views as tags
 from ..web import headers, health, openapi, paths, problems, welcome
 
@@ -21,7 +22,7 @@ def register(app: Flask) -> None:
     tokens.register(jwt)
     api = Blueprint("api", __name__, url_prefix="/api")
     api.before_request(tokens.require_token)
-    for noun in (auth, chargers, commands, transactions, tags, inbox, openapi):
+    for noun in (auth, chargers, commands, transactions, tags, inbox, processes, openapi):
         api.register_blueprint(noun.blueprint)
     app.register_blueprint(api)
     app.register_blueprint(health.blueprint)

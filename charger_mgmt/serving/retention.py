@@ -14,6 +14,7 @@ from sqlalchemy import Connection, Engine, delete, select
 from .. import clock
 from ..database.faults import Fault, classify
 from ..database.models import ChargerEvent, Command, Inbox, LogIn, MeterValue, StatusChange, Tag
+from ..gateway.central_system import CentralSystem
 from ..intake.inbox import NOT_ADMITTED, UNREADABLE
 from ..settings import Settings
 
@@ -96,14 +97,17 @@ def _step(conn: Connection, rule: Rule, cutoff: datetime, most: int) -> int:
     return len(ids)
 
 
-def start(engine: Engine, settings: Settings) -> None:
-    """Apply the rules every hour for as long as this process lives."""
-    gevent.spawn(_run, engine, settings)
+def start(central: CentralSystem) -> None:
+    """Apply the rules every hour for as long as this process lives; of several processes the one that leads."""
+    gevent.spawn(_run, central)
 
 
-def _run(engine: Engine, settings: Settings) -> None:
+def _run(central: CentralSystem) -> None:
+    engine, settings = central.database.engine, central.settings
     while True:
         gevent.sleep(HOUR)
+        if not central.leads:
+            continue
         try:
             dropped = dict(apply(engine, settings, clock.now(), pause=lambda: gevent.sleep(PAUSE)))
         except Exception as error:

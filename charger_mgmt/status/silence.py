@@ -43,6 +43,17 @@ def note_seen(conn: Connection, charger_ids: Iterable[int]) -> None:
             )
 
 
+def grant(conn: Connection, charger_ids: Iterable[int]) -> None:
+    """These chargers get a whole limit from now on, if they are not silent already."""
+    now, ids = watch.database_now(conn), bulk.distinct(charger_ids)
+    for first in range(0, len(ids), PORTION):
+        conn.execute(
+            update(Charger.__table__)
+            .where(_C.id.in_(ids[first : first + PORTION]), _C.silent.is_(False), _C.last_seen_at < now)
+            .values(last_seen_at=now)
+        )
+
+
 def begin_anew(conn: Connection) -> None:
     """Every charger gets a whole limit from now on: we were not listening, or the clock was set.
 

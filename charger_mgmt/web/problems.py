@@ -42,6 +42,7 @@ STATUS: dict[type[Exception], tuple[int, str]] = {
     errors.CallTimedOut: (504, "outcome-unknown"),
     errors.ChargerGone: (504, "outcome-unknown"),
     errors.DatabaseAway: (503, "database-away"),
+    errors.BusAway: (503, "bus-away"),
     OperationalError: (503, "database-away"),
     PoolTimeout: (503, "database-busy"),
     errors.LoginRefused: (401, "login-refused"),
@@ -62,7 +63,7 @@ DOCUMENTED = {
     415: ("NotJson", "The body is not application/json."),
     429: ("TooMany", "Too many attempts; see Retry-After."),
     502: ("ChargerError", "The charger answered with a CALLERROR."),
-    503: ("DatabaseAway", "The database does not answer; see Retry-After."),
+    503: ("DatabaseAway", "The database does not answer, or another process; see Retry-After."),
     504: (
         "OutcomeUnknown",
         "The charger did not answer in time, or its socket died meanwhile: it may or may not have acted. `command` and"
@@ -148,6 +149,7 @@ def _domain_error(error: Exception) -> Response:
         headers["WWW-Authenticate"] = "Bearer"
     if status == 503:
         headers["Retry-After"] = str(RETRY_AFTER)
+    if status == 503 and not isinstance(error, errors.BusAway):
         cause = error.__cause__ or error
         if classify(cause) is Fault.CROWDED:
             log.warning("no database connection was free for a request: %s", type(cause).__name__)

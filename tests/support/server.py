@@ -91,6 +91,11 @@ class GunicornServer:
         return self._process.pid
 
     @property
+    def is_running(self) -> bool:
+        """It was started, and not ended or killed."""
+        return self._process is not None
+
+    @property
     def worker_pid(self) -> int:
         """The worker that serves now; waits while the master replaces a dead one."""
         return wait_until(lambda: children(self.master_pid), seconds=STOP_SECONDS, what="a worker runs")[-1]

@@ -1,0 +1,200 @@
+"""One process among several on one database (REDIS_URL): its lease, what the dead have left behind, whose socket is the newest.
+
+A process renews its lease in the database and a key in Redis. One that could renew neither lets its chargers go before
+others take it for dead, so that "dead" is true; whose lease has run out in both is put right by whoever notices first. In
+shares of LEASE_SECONDS, after which a death has been noticed at the latest:
+
+    every 1/6   renew, look for the dead and for sockets that are not their charger's newest
+    after 4/6   without either: let the chargers go, and take none
+    after 5/6   count as dead
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import signal
+
+import gevent
+from sqlalchemy.exc import SQLAlchemyError
+
+from .. import clock
+from ..bus import Bus
+from ..chargers import connections
+from ..commands import command_rows
+from ..database import leases
+from ..database.faults import Fault, classify
+from ..errors import ChargerManagementError
+from ..feed import ChargerChanged, ConnectionTaken
+from ..websocket import frames
+from .central_system import CentralSystem
+from .parts import Gateway
+
+log = logging.getLogger(__name__)
+
+#: Of LEASE_SECONDS, see above.
+TURN, LETS_GO, DEAD = 1 / 6, 4 / 6, 5 / 6
+_TAKEN_OVER = "a newer connection of this charger has taken over"
+
+
+class Fleet:
+    """This process's part. `take` before it serves, `start` then, `give_up` at the end."""
+
+    def __init__(self, central: CentralSystem, gateway: Gateway, bus: Bus) -> None:
+        self._central, self._gateway, self._bus = central, gateway, bus
+        self._lease = float(central.settings.lease_seconds)
+        #: When the lease was last renewed in the database, and since when without a gap (monotonic seconds).
+        self._renewed_at = self._since = clock.monotonic()
+        self._over = False
+        central.feed.subscribe(ConnectionTaken, self._taken)
+        bus.on_return.append(self._catch_up)
+
+    def take(self) -> None:
+        """Begin to be one of them. Raises AnotherProcess when one serves that cannot share, SQLAlchemyError."""
+        central = self._central
+        central.sole.take()  # one that serves without the bus keeps this
+        try:
+            with central.database.engine.begin() as conn:
+                leases.give_up(conn, central.process_id)
+                leases.take(conn, central.process_id)
+                living = leases.living(conn, self._lease * DEAD)
+        finally:
+            central.sole.release()
+        self._look_around(living)
+        self._renewed_at = self._since = clock.monotonic()
+        self._bus.renew(self._lease * DEAD)
+
+    def start(self) -> None:
+        """Renew, and watch the others, for as long as this process lives."""
+        gevent.spawn(self._run)
+
+    def give_up(self) -> None:
+        """This process serves no longer."""
+        self._over = True
+        self._bus.give_up()
+        try:
+            with self._central.database.engine.begin() as conn:
+                leases.give_up(conn, self._central.process_id)
+        except SQLAlchemyError as error:  # it will run out
+            log.info("the lease could not be given up: %s", type(error).__name__)
+
+    def _run(self) -> None:
+        while not self._over:
+            gevent.sleep(self._lease * TURN)
+            try:
+                self._turn()
+            except Exception as error:
+                if classify(error) is Fault.POISON:  # a defect must not end the watch
+                    log.exception("the lease could not be looked after")
+            self._let_go_if_lost()
+
+    def _turn(self) -> None:
+        """Raises SQLAlchemyError: the database is away."""
+        central = self._central
+        self._bus.renew(self._lease * DEAD)
+        began = clock.monotonic()
+        with central.database.engine.begin() as conn:
+            renewed = leases.renew(conn, central.process_id, len(central.registry.held()))
+        if self._over:
+            return
+        if not renewed:
+            self._was_taken_for_dead()
+            return
+        if began - self._renewed_at > self._lease * LETS_GO:
+            self._since = began
+        self._renewed_at = began
+        self._gateway.admission.out_of_touch = False
+        if began - self._since > self._lease:  # else the others had no chance to renew theirs
+            self._bury_the_dead()
+        with central.database.engine.begin() as conn:
+            living = leases.living(conn, self._lease * DEAD)
+        self._look_around(living)
+        if central.leads:
+            self._put_right()
+        self._end_the_replaced()
+
+    def _look_around(self, living: list[str]) -> None:
+        """Who leads: the oldest."""
+        central = self._central
+        leads = living[:1] == [central.process_id]
+        if leads and not central.leads:
+            log.info("this process leads: it sweeps, and drops what is old")
+        central.leads, central.alone = leads, living == [central.process_id]
+
+    def _bury_the_dead(self) -> None:
+        central = self._central
+        with central.database.engine.connect() as conn:
+            dead = leases.run_out(conn, self._lease * DEAD)
+        for process_id in dead:
+            if self._bus.is_alive(process_id):
+                continue  # it is the database that it does not reach
+            with central.database.engine.begin() as conn:
+                buried = leases.bury(conn, process_id, self._lease * DEAD)
+            if buried:
+                log.warning("process %s is dead", process_id)
+
+    def _put_right(self) -> None:
+        """What processes have left behind that are no more."""
+        central = self._central
+        with central.database.engine.connect() as conn:
+            there = {row.id for row in leases.every(conn)}
+            left = connections.owners(conn) - there
+            unfinished = command_rows.owners(conn) - there
+        for process_id in left:
+            with central.database.engine.begin() as conn:
+                count = connections.put_right_of(conn, process_id, clock.now())
+            log.info("%d chargers were left as connected by process %s", count, process_id)
+        for process_id in unfinished:
+            with central.database.engine.begin() as conn:
+                count = command_rows.put_right_of(conn, process_id)
+            log.info("%d commands of process %s were ended", count, process_id)
+
+    def _let_go_if_lost(self) -> None:
+        """Let the chargers go when others are about to take this process for dead."""
+        last = max(self._renewed_at, self._bus.answered_at)
+        if self._over or clock.monotonic() - last < self._lease * LETS_GO:
+            return
+        self._gateway.admission.out_of_touch = True
+        held = self._central.registry.held()
+        if held:
+            log.warning("neither the database nor the bus answers: %d chargers are let go", len(held))
+        for session in held:
+            session.drop("this server is out of touch")
+
+    def _was_taken_for_dead(self) -> None:
+        log.critical("This process ends: it was taken for dead, and what it held has been put right")
+        self._gateway.admission.out_of_touch = True
+        for session in self._central.registry.held():
+            session.drop("this server was out of touch")
+        os.kill(os.getpid(), signal.SIGTERM)
+
+    # Whose socket is the newest
+
+    def _taken(self, taken: ConnectionTaken) -> None:
+        session = self._central.registry.get(taken.identity)
+        if session is not None and session.generation < taken.generation:
+            log.info("charger %s: generation %d is replaced elsewhere", taken.identity, session.generation)
+            session.close(frames.SERVICE_RESTART, _TAKEN_OVER)
+
+    def _end_the_replaced(self) -> None:
+        """Of what was not heard: sockets here whose charger has a newer one elsewhere."""
+        central = self._central
+        held = {session.charger_id: session for session in central.registry.all()}
+        with central.database.engine.connect() as conn:
+            ours = connections.of_process(conn, central.process_id)
+            generations = connections.generations(conn, held.keys() - ours)
+        for charger_id, generation in generations.items():
+            if held[charger_id].generation < generation:
+                held[charger_id].close(frames.SERVICE_RESTART, _TAKEN_OVER)
+
+    def _catch_up(self) -> None:
+        """The bus is back: what operators have changed meanwhile was not heard here."""
+        central = self._central
+        held = {session.charger_id: session for session in central.registry.all()}
+        try:
+            with central.database.reading() as conn:
+                rules = connections.rules(conn, held.keys(), central.settings)
+        except ChargerManagementError:
+            return  # the database is away as well: its return drops nobody, their next message looks again
+        for charger_id, rule in rules.items():
+            central.feed.tell_here([ChargerChanged(held[charger_id].identity, **rule)])
