@@ -136,28 +136,25 @@ def test_a_command_finds_its_charger_wherever_it_is(one: GunicornServer, two: Gu
 
 
 def test_a_start_and_an_end_from_elsewhere(one: GunicornServer, two: GunicornServer) -> None:
-    with booted(two, "SOLD") as charger:
-        with ThreadPoolExecutor(1) as pool:
-            asked = pool.submit(
-                one.post,
-                "/api/transactions/SOLD/start",
-                {"sessionId": "S-1", "connectorId": 1, "idTag": "TAG"},
-            )
-            call = charger.hears_json()
-            assert call[2] == "RemoteStartTransaction"
-            charger.says(json.dumps([3, call[1], {"status": "Accepted"}]))
-            session = charger.calls("StartTransaction", START | {"idTag": call[3]["idTag"]})[2][
-                "transactionId"
-            ]
-            answer = asked.result(timeout=10)
-            assert (answer.status, answer.json["transactionId"]) == (201, session)
-            asked = pool.submit(one.post, f"/api/transactions/{session}/end")
-            call = charger.hears_json()
-            assert call[2] == "RemoteStopTransaction"
-            charger.says(json.dumps([3, call[1], {"status": "Accepted"}]))
-            stop = {"transactionId": session, "meterStop": 5, "timestamp": "2026-11-26T10:10:00Z"}
-            charger.calls("StopTransaction", stop)
-            assert asked.result(timeout=10).status == 200
+    with booted(two, "SOLD") as charger, ThreadPoolExecutor(1) as pool:
+        asked = pool.submit(
+            one.post,
+            "/api/transactions/SOLD/start",
+            {"sessionId": "S-1", "connectorId": 1, "idTag": "TAG"},
+        )
+        call = charger.hears_json()
+        assert call[2] == "RemoteStartTransaction"
+        charger.says(json.dumps([3, call[1], {"status": "Accepted"}]))
+        session = charger.calls("StartTransaction", START | {"idTag": call[3]["idTag"]})[2]["transactionId"]
+        answer = asked.result(timeout=10)
+        assert (answer.status, answer.json["transactionId"]) == (201, session)
+        asked = pool.submit(one.post, f"/api/transactions/{session}/end")
+        call = charger.hears_json()
+        assert call[2] == "RemoteStopTransaction"
+        charger.says(json.dumps([3, call[1], {"status": "Accepted"}]))
+        stop = {"transactionId": session, "meterStop": 5, "timestamp": "2026-11-26T10:10:00Z"}
+        charger.calls("StopTransaction", stop)
+        assert asked.result(timeout=10).status == 200
 
 
 def test_the_newest_socket_wins_wherever_it_is(one: GunicornServer, two: GunicornServer) -> None:
