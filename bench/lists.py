@@ -53,11 +53,14 @@ def run(*, chargers: int, sessions: int, far_page: int, repeats: int) -> dict[st
 
 def _fill(database: MariaDB, name: str, chargers: int, sessions: int) -> None:
     database.execute(
-        "INSERT INTO chargers (identity, created_at, registration, dialect, status, reported_status, last_seen_at,"
+        "INSERT INTO chargers (identity, created_at, registration, dialect, status, reported_status,"
         " vendor, model, city)"
         " SELECT CONCAT('CP', LPAD(seq, 6, '0')), UTC_TIMESTAMP(3), 'Accepted', 'ocpp1.6', 'Available',"
-        f" 'Available', UTC_TIMESTAMP(3), 'Bench', 'Load 1', 'Springfield' FROM seq_1_to_{chargers}",
+        f" 'Available', 'Bench', 'Load 1', 'Springfield' FROM seq_1_to_{chargers}",
         name,
+    )
+    database.execute(
+        "INSERT INTO sightings (charger_id, seen_at) SELECT id, UTC_TIMESTAMP(3) FROM chargers", name
     )
     with database.connect(name) as connection, connection.cursor() as cursor:
         cursor.execute("SET SESSION unique_checks = 0, foreign_key_checks = 0")
@@ -105,8 +108,9 @@ def _liveness(ours: servers.Ours, chargers: int, repeats: int) -> dict[str, Any]
 
     def everybody_falls_silent() -> float:
         with engine.begin() as conn:
+            conn.exec_driver_sql("UPDATE chargers SET silent = 0, status = 'Available'")
             conn.exec_driver_sql(
-                "UPDATE chargers SET silent = 0, status = 'Available', last_seen_at = UTC_TIMESTAMP(3) - INTERVAL 1 DAY"
+                "UPDATE sightings SET silent = 0, seen_at = UTC_TIMESTAMP(3) - INTERVAL 1 DAY"
             )
             conn.exec_driver_sql("UPDATE watch SET resumed_at = UTC_TIMESTAMP(3) - INTERVAL 1 DAY")
         began = time.perf_counter()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 
 import gevent
@@ -13,7 +14,7 @@ from sqlalchemy.exc import IntegrityError
 
 from .. import clock
 from ..central import Central
-from ..database import chargers, transactions
+from ..database import chargers, sightings, transactions
 from ..database.chargers import find as find_charger
 from ..database.connections import reading, writing
 from ..database.pages import Page
@@ -35,6 +36,7 @@ class Details:
     """One charger with its connectors and the sessions it has open."""
 
     charger: Row[Any]
+    last_seen_at: datetime | None
     connectors: Sequence[Row[Any]]
     open_transactions: Sequence[Row[Any]]
 
@@ -68,7 +70,10 @@ def details(engine: Engine, identity: str) -> Details:
     with reading(engine) as conn:
         charger = find_charger(conn, identity)
         return Details(
-            charger, chargers.connectors(conn, charger.id), chargers.open_transactions(conn, charger.id)
+            charger,
+            sightings.last(conn, charger.id),
+            chargers.connectors(conn, charger.id),
+            chargers.open_transactions(conn, charger.id),
         )
 
 

@@ -234,6 +234,7 @@ class ChargerDetails(Answer):
             charger_id=identities.to_json(row.identity),
             connected_since=row.connected_since if row.connected else None,
             disconnected_at=None if row.connected else row.disconnected_at,
+            last_seen_at=time_text(details.last_seen_at),
             latitude=degrees(row.latitude),
             longitude=degrees(row.longitude),
             faults=[Fault.of(each) for each in faulted],

@@ -11,9 +11,9 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Any, NamedTuple
 
-from sqlalchemy import Connection, case, select, update
+from sqlalchemy import Connection, select, update
 
-from ..database import bulk, watch
+from ..database import bulk, sightings, watch
 from ..database.base import AnyRow
 from ..database.bulk import storable
 from ..database.models import Charger
@@ -157,18 +157,16 @@ def put_right(conn: Connection, process_id: str, now: datetime) -> int:
 
 def put_right_of(conn: Connection, process_id: str, now: datetime) -> int:
     """The process is dead: its chargers are not connected, and have a whole limit from now on to be heard elsewhere."""
-    seen = watch.database_now(conn)
-    return conn.execute(
-        update(Charger.__table__)
-        .where(_C.connected.is_(True), _C.process_id == process_id)
-        .values(
-            connected=False,
-            disconnected_at=now,
-            disconnected_reason=_LEFT_BEHIND,
-            process_id=None,
-            last_seen_at=case((_C.silent.is_(False), seen), else_=_C.last_seen_at),
+    held = sorted(of_process(conn, process_id))
+    for first in range(0, len(held), _PORTION):
+        portion = held[first : first + _PORTION]
+        conn.execute(
+            update(Charger.__table__)
+            .where(_C.id.in_(portion), _C.connected.is_(True), _C.process_id == process_id)
+            .values(connected=False, disconnected_at=now, disconnected_reason=_LEFT_BEHIND, process_id=None)
         )
-    ).rowcount
+        sightings.grant(conn, portion, watch.database_now(conn))
+    return len(held)
 
 
 def owners(conn: Connection) -> set[str]:

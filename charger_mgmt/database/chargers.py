@@ -16,6 +16,7 @@ from sqlalchemy import (
     insert,
     literal,
     or_,
+    outerjoin,
     select,
     update,
 )
@@ -32,6 +33,7 @@ from .models import (
     Connector,
     Inbox,
     MeterValue,
+    Sighting,
     StatusChange,
     Transaction,
 )
@@ -52,7 +54,7 @@ LISTED: tuple[Any, ...] = (
     _C.approved,
     _C.dialect,
     _C.blocked,
-    _C.last_seen_at,
+    Sighting.seen_at.label("last_seen_at"),
     _C.vendor,
     _C.model,
     _C.firmware_version,
@@ -79,7 +81,8 @@ def listed(
     limit: int | None = None,
 ) -> Sequence[Row[Any]]:
     """Rows of LISTED by identity (byte order); `q` is a part of a name, whatever its case."""
-    query = select(*LISTED).where(_C.removed_at.is_(None)).order_by(_C.identity)
+    seen = outerjoin(Charger, Sighting, Sighting.charger_id == Charger.id)
+    query = select(*LISTED).select_from(seen).where(_C.removed_at.is_(None)).order_by(_C.identity)
     if status is not None:
         query = query.where(_C.status == status)
     if has_fault is not None:

@@ -114,15 +114,27 @@ class Charger(Base):
     reported_status: Mapped[str] = mapped_column(String(16), server_default="Unavailable")
     has_fault: Mapped[bool] = mapped_column(Boolean, server_default=false())
     silent: Mapped[bool] = mapped_column(Boolean, server_default=false())
-    last_seen_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
     #: The charger's clock minus ours, in milliseconds, when it last sent a current timestamp.
     clock_skew_ms: Mapped[int | None] = mapped_column(BigInteger)
 
     __table_args__ = (
         Index("ix_chargers_status", "status", "identity"),
-        Index("ix_chargers_silent_last_seen_at", "silent", "last_seen_at"),
         Index("ix_chargers_connected_process_id", "connected", "process_id"),
     )
+
+
+class Sighting(Base):
+    """When a charger last spoke; see database/sightings.py."""
+
+    __tablename__ = "sightings"
+
+    #: No foreign key: whoever notes it must not wait for whoever stores something of the charger.
+    charger_id: Mapped[int] = mapped_column(BigId, primary_key=True, autoincrement=False)
+    #: As in the charger's own row.
+    silent: Mapped[bool] = mapped_column(Boolean, server_default=false())
+    seen_at: Mapped[datetime] = mapped_column(UtcDateTime)
+
+    __table_args__ = (Index("ix_sightings_silent_seen_at", "silent", "seen_at"),)
 
 
 class Connector(Base):
@@ -268,6 +280,7 @@ class Transaction(Base):
         Index("ix_transactions_effective_start", "effective_start", "id"),
         Index("ix_transactions_effective_end", "effective_end", "effective_start"),
         Index("ix_transactions_status_charger_id", "status", "charger_id"),
+        Index("ix_transactions_charger_id_status", "charger_id", "status"),
         Index("ix_transactions_session_id", "session_id"),
         {"sqlite_autoincrement": True},
     )

@@ -56,6 +56,9 @@ _OPEN = (
     .order_by(_T.id)
     .with_for_update()
 )
+# By the other index, which begins with the status, it would lock other chargers' open sessions as well.
+for _each in ("mysql", "mariadb"):
+    _OPEN = _OPEN.with_hint(Transaction, "FORCE INDEX (ix_transactions_charger_id_status)", _each)
 _C = Command.__table__.c
 _CH = Charger.__table__.c
 _REMOTE_STARTS = (

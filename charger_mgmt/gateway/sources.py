@@ -27,7 +27,7 @@ NEW_A_SECOND: Final = 50.0
 NEW_AT_ONCE: Final = 600.0
 #: Dials of one identity from one source, the same.
 DIALS_A_SECOND: Final = 10.0
-DIALS_AT_ONCE: Final = 100.0
+DIALS_AT_ONCE: Final = 500.0
 #: Wrong passwords at one charger from one source that are looked at whatever else comes from there.
 OWN_AT_ONCE: Final = 3.0
 OWN_A_SECOND: Final = 1 / 60

@@ -10,7 +10,7 @@ from typing import Any
 
 from sqlalchemy import Connection, select
 
-from ..database import bulk, watch
+from ..database import bulk, sightings, watch
 from ..database.models import Charger, Connector, StatusChange
 from ..domain import status as rules
 
@@ -94,8 +94,7 @@ def _summarise(
 ) -> Iterable[dict[str, Any]]:
     """Write the summaries; returns the history rows of those that changed."""
     updates, changes = [], []
-    # On the database's clock, as the sweep that judges by it: ours may have been set.
-    seen = {"silent": False, "last_seen_at": watch.database_now(conn)} if spoken else {}
+    seen = {"silent": False} if spoken else {}
     for charger_id, charger in chargers.items():
         statuses = {number: row["status"] for number, row in current[charger_id].items()}
         reported = rules.summary(statuses)
@@ -111,6 +110,8 @@ def _summarise(
         if word != charger.status:
             changes.append(summary_change(charger_id, word, now))
     bulk.update(conn, Charger.__table__, updates)
+    if spoken:  # on the database's clock, as the sweep that judges by it: ours may have been set
+        sightings.have_spoken(conn, list(chargers), watch.database_now(conn))
     return changes
 
 

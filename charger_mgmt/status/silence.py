@@ -1,17 +1,19 @@
 """Who is silent: the sweep that marks chargers Unavailable, and the return of those that speak again.
 
-All of it runs on the database's clock and as conditional updates, so several processes may do it at once.
+All of it runs on the database's clock and as conditional updates, so several processes may do it at once. Locks are
+taken in one order, as by whoever stores a status: the charger's row, then its sighting.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, select, update
 
-from ..database import bulk, watch
+from ..database import bulk, sightings, watch
+from ..database.base import AnyRow
 from ..database.models import Charger, StatusChange
 from ..domain.status import UNAVAILABLE
 from .connector_status import summary_change
@@ -24,34 +26,17 @@ PORTION = 1000
 def note_seen(conn: Connection, charger_ids: Iterable[int]) -> None:
     """These chargers have spoken within the last second or two; the silent ones get their status back."""
     now = watch.database_now(conn)
-    ids = bulk.distinct(charger_ids)
-    for first in range(0, len(ids), PORTION):
-        portion = ids[first : first + PORTION]
-        returning = conn.execute(
-            select(_C.id, _C.reported_status)
-            .where(_C.id.in_(portion), _C.silent.is_(True))
-            .order_by(_C.id)
-            .with_for_update()
-        ).all()
-        conn.execute(update(Charger.__table__).where(_C.id.in_(portion)).values(last_seen_at=now))
-        if returning:
-            _change(conn, [row.id for row in returning], silent=False, status=_C.reported_status)
-            _record(
-                conn,
-                ((row.id, row.reported_status) for row in returning if row.reported_status != UNAVAILABLE),
-                now,
-            )
+    for portion in _portions(charger_ids):
+        if returning := sightings.silent_ones(conn, portion):
+            _return(conn, returning, now)
+        sightings.note(conn, portion, now)
 
 
 def grant(conn: Connection, charger_ids: Iterable[int]) -> None:
     """These chargers get a whole limit from now on, if they are not silent already."""
-    now, ids = watch.database_now(conn), bulk.distinct(charger_ids)
-    for first in range(0, len(ids), PORTION):
-        conn.execute(
-            update(Charger.__table__)
-            .where(_C.id.in_(ids[first : first + PORTION]), _C.silent.is_(False), _C.last_seen_at < now)
-            .values(last_seen_at=now)
-        )
+    now = watch.database_now(conn)
+    for portion in _portions(charger_ids):
+        sightings.grant(conn, portion, now)
 
 
 def begin_anew(conn: Connection) -> None:
@@ -61,8 +46,7 @@ def begin_anew(conn: Connection) -> None:
     notice the silence.
     """
     watch.resume(conn)
-    now = watch.database_now(conn)
-    conn.execute(update(Charger.__table__).where(_C.last_seen_at > now).values(last_seen_at=now))
+    sightings.none_ahead(conn, watch.database_now(conn))
 
 
 def sweep(conn: Connection, limit: timedelta) -> Sequence[str]:
@@ -73,17 +57,36 @@ def sweep(conn: Connection, limit: timedelta) -> Sequence[str]:
     now = watch.database_now(conn)
     if not watch.resumed_since(conn, limit, now):
         return []
-    silent = conn.execute(
-        select(_C.id, _C.identity, _C.status)
-        .where(_C.silent.is_(False), _C.last_seen_at < now - limit)
-        .order_by(_C.id)
-        .limit(PORTION)
-        .with_for_update()
-    ).all()
+    found = sightings.overdue(conn, now - limit, PORTION)
+    if not found:
+        return []
+    rows = {row.id: row for row in _locked(conn, found)}
+    silent = [rows[number] for number in sightings.still_overdue(conn, list(rows), now - limit)]
     if silent:
         _change(conn, [row.id for row in silent], silent=True, status=UNAVAILABLE)
         _record(conn, ((row.id, UNAVAILABLE) for row in silent if row.status != UNAVAILABLE), now)
     return [row.identity for row in silent]
+
+
+def _portions(charger_ids: Iterable[int]) -> Iterator[list[int]]:
+    ids = bulk.distinct(charger_ids)
+    for first in range(0, len(ids), PORTION):
+        yield ids[first : first + PORTION]
+
+
+def _return(conn: Connection, charger_ids: list[int], now: datetime) -> None:
+    """They are silent no longer."""
+    rows = _locked(conn, charger_ids)
+    _change(conn, [row.id for row in rows], silent=False, status=_C.reported_status)
+    back = [row for row in rows if row.silent and row.reported_status != UNAVAILABLE]
+    _record(conn, ((row.id, row.reported_status) for row in back), now)
+
+
+def _locked(conn: Connection, charger_ids: list[int]) -> Sequence[AnyRow]:
+    columns = (_C.id, _C.identity, _C.status, _C.reported_status, _C.silent)
+    return conn.execute(
+        select(*columns).where(_C.id.in_(charger_ids)).order_by(_C.id).with_for_update()
+    ).all()
 
 
 def _change(conn: Connection, ids: list[int], *, silent: bool, status: str | ColumnElement[Any]) -> None:
@@ -92,6 +95,7 @@ def _change(conn: Connection, ids: list[int], *, silent: bool, status: str | Col
         .where(_C.id.in_(ids), _C.silent.is_(not silent))
         .values(silent=silent, status=status)
     )
+    sightings.set_silent(conn, ids, silent)
 
 
 def _record(conn: Connection, words: Iterable[tuple[int, str]], now: datetime) -> None:

@@ -39,6 +39,8 @@ def upgrade() -> None:
         sa.Column("renewed_at", utc(), nullable=False),
         sa.Column("sockets", sa.Integer(), server_default=sa.text("0"), nullable=False),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_processes")),
+        mysql_engine="InnoDB",
+        mysql_default_charset="utf8mb4",
     )
 
 

@@ -6,8 +6,8 @@ import pytest
 
 from charger_mgmt import clock
 from charger_mgmt.charging import by_operator
-from charger_mgmt.database import watch
-from charger_mgmt.database.models import Charger, Transaction
+from charger_mgmt.database import sightings, watch
+from charger_mgmt.database.models import Charger, Sighting, Transaction
 from charger_mgmt.domain.dialect import FLAT
 from charger_mgmt.errors import ChargerBusy
 from charger_mgmt.status import silence
@@ -38,7 +38,7 @@ def status(central):
 def falls_silent(central, charger):
     with central.engine.begin() as conn:
         watch.resume(conn)
-        conn.execute(Charger.__table__.update().values(last_seen_at=ago(hours=1)))
+        sightings.note(conn, [charger.id], ago(hours=1))
         conn.exec_driver_sql("UPDATE watch SET resumed_at = '2026-01-01 00:00:00'")
         assert silence.sweep(conn, LIMIT) == [charger.identity]
 
@@ -92,11 +92,12 @@ def test_a_charger_that_waits_for_approval_is_not_available(central, flat):
 def test_an_operator_ends_the_session_of_a_silent_charger_and_it_stays_silent(central, flat):
     begins(flat, "A")
     falls_silent(central, flat)
-    seen = central.row(Charger).last_seen_at
+    seen = central.row(Sighting).seen_at
     with central.engine.begin() as conn:
         by_operator.end_by_operator(conn, conn.scalar(Transaction.__table__.select()), now=clock.now())
     row = central.row(Charger)
-    assert (row.status, row.reported_status, row.last_seen_at) == ("Unavailable", "Available", seen)
+    assert (row.status, row.reported_status) == ("Unavailable", "Available")
+    assert central.row(Sighting).seen_at == seen
     with central.engine.begin() as conn:
         silence.note_seen(conn, [flat.id])
     assert status(central) == "Available"
@@ -115,14 +116,14 @@ def test_a_session_given_up_by_an_operator_no_longer_shows_as_charging(central, 
 def test_an_operators_start_is_no_sign_of_life(central, flat):
     seen = ago(seconds=100)
     with central.engine.begin() as conn:
-        conn.execute(Charger.__table__.update().values(last_seen_at=seen))
+        sightings.note(conn, [flat.id], seen)
     with central.engine.begin() as conn:
         charger = conn.execute(Charger.__table__.select()).one()
         by_operator.start_by_operator(
             conn, charger, "ABC123", connector_id=None, id_tag=None, id_tag_status="Accepted", now=clock.now()
         )
-    row = central.row(Charger)
-    assert (row.status, row.last_seen_at) == ("Charging", seen)
+    assert status(central) == "Charging"
+    assert central.row(Sighting).seen_at == seen
     with central.engine.begin() as conn, pytest.raises(ChargerBusy):
         by_operator.start_by_operator(
             conn, charger, "ABC124", connector_id=1, id_tag=None, id_tag_status="Accepted", now=clock.now()

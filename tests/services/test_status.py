@@ -5,8 +5,8 @@ from datetime import timedelta
 import pytest
 
 from charger_mgmt import clock
-from charger_mgmt.database import watch
-from charger_mgmt.database.models import Charger, Connector, StatusChange, Transaction
+from charger_mgmt.database import sightings, watch
+from charger_mgmt.database.models import Charger, Connector, Sighting, StatusChange, Transaction
 from charger_mgmt.status import silence
 from tests.support.messages import ago
 
@@ -125,7 +125,7 @@ def since(central, moment):
 
 def last_seen(central, charger, moment):
     with central.engine.begin() as conn:
-        conn.execute(Charger.__table__.update().where(Charger.id == charger.id).values(last_seen_at=moment))
+        sightings.note(conn, [charger.id], moment)
 
 
 def sweep(central):
@@ -198,7 +198,7 @@ def test_what_speaks_is_written_down_on_the_databases_clock(central):
     charger = central.charger()
     before = clock.now() - timedelta(seconds=1)
     speaks(central, charger)
-    assert before < central.row(Charger).last_seen_at < clock.now() + timedelta(seconds=1)
+    assert before < central.row(Sighting).seen_at < clock.now() + timedelta(seconds=1)
 
 
 def test_one_sweep_finds_all_that_are_silent(watched):

@@ -130,10 +130,11 @@ def test_there_is_one_newest_migration() -> None:
     ("table", "columns"),
     [
         ("chargers", ("status", "identity")),
-        ("chargers", ("silent", "last_seen_at")),
+        ("sightings", ("silent", "seen_at")),
         ("transactions", ("charger_id", "effective_start", "id")),
         ("transactions", ("effective_start", "id")),
         ("transactions", ("status", "charger_id")),
+        ("transactions", ("charger_id", "status")),
         ("meter_values", ("transaction_id", "id")),
         ("commands", ("charger_id", "id")),
         ("status_history", ("charger_id", "id")),
