@@ -14,6 +14,14 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from flask_migrate import upgrade
+
+import config
+from charger_mgmt import create_app
+from charger_mgmt.access import accounts
+from charger_mgmt.extensions import db
+from charger_mgmt.serving.process import process_of
+
 from .processes import LastWill, children, free_port, is_running, kill_group, wait_until
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -127,9 +135,19 @@ class GunicornServer:
             self.remove()
 
     def prepare(self) -> None:
-        """Upgrade the database and create the operator, by the commands a deployment uses."""
-        self.flask("db", "upgrade")
-        self.flask("user", "create", USERNAME, "--password", PASSWORD)
+        """Upgrade the database and create the operator: what `flask db upgrade` and `flask user create` do.
+
+        Here and not in processes of their own, which would take most of a server's start.
+        """
+        app = create_app(config.load(self.environ))
+        database = process_of(app).central.database
+        try:
+            with app.app_context():
+                upgrade()
+                accounts.create(db.engine, USERNAME, PASSWORD)
+        finally:
+            database.engine.dispose()
+            database.rest.dispose()
 
     def flask(self, *arguments: str, timeout: float = 120) -> str:
         """Run a `flask` command on this server's database; what it printed. AssertionError if it fails."""
