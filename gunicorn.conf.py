@@ -36,13 +36,13 @@ except ConfigurationError as error:
     sys.exit(os.EX_CONFIG)
 print(json.dumps([
     settings.host, settings.port, settings.log_level, settings.access_log, settings.trusted_proxies,
-    settings.web_concurrency,
+    settings.web_concurrency, settings.drain_seconds if settings.redis_url else 0,
 ]))
 """
 
 
 def _settings() -> list:
-    """HOST, PORT, LOG_LEVEL, ACCESS_LOG, TRUSTED_PROXIES, WEB_CONCURRENCY; a configuration that cannot work ends the process here."""
+    """HOST, PORT, LOG_LEVEL, ACCESS_LOG, TRUSTED_PROXIES, WEB_CONCURRENCY, DRAIN_SECONDS; a configuration that cannot work ends the process here."""
     reader = subprocess.run([sys.executable, "-c", _READ_SETTINGS], cwd=_ROOT, stdout=subprocess.PIPE)
     if reader.returncode:
         sys.exit(reader.returncode)
@@ -56,7 +56,7 @@ def _raise_open_files_limit() -> int:
     return 1 << 20 if hard == resource.RLIM_INFINITY else hard
 
 
-_host, _port, _log_level, _access_log, _proxies, _workers = _settings()
+_host, _port, _log_level, _access_log, _proxies, _workers, _drain_seconds = _settings()
 
 bind = f"[{_host}]:{_port}" if ":" in _host else f"{_host}:{_port}"
 chdir = str(_ROOT)
@@ -74,7 +74,7 @@ backlog = 4096
 timeout = 60
 # After SIGTERM chargers' sockets are closed at once (see below); what may still run is an operator's
 # request, which waits at most OPERATOR_WAIT for its charger. Platforms kill after 30 seconds.
-graceful_timeout = 15
+graceful_timeout = 15 + _drain_seconds
 # A connection's first request has as long to come as the next one. Shorter, and chargers behind slow lines or a
 # stall of this machine are reset; how many connections wait does not hold up an end, see below.
 keepalive = 20
@@ -228,7 +228,7 @@ def post_worker_init(worker) -> None:
         return handle_request(listener_name, request, client, address)
 
     worker.handle_request = within_limits
-    shut_down_on_sigterm(process.stop)
+    shut_down_on_sigterm(process.drain, process.stop)
     # A terminal sends Ctrl-C to master and worker alike; the master's word (SIGQUIT) is enough.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
 

@@ -108,6 +108,18 @@ class ConnectionTaken:
     process_id: str
 
 
+@dataclass(frozen=True, slots=True)
+class LogInTried:
+    """Somebody has tried to log in, under the keys of access/throttle.py; not `counts`: it was no guess.
+
+    It concerns no charger.
+    """
+
+    keys: tuple[tuple[str, ...], ...]
+    counts: bool
+    identity: str = ""
+
+
 Happened: TypeAlias = (
     SessionBegan
     | SessionEnded
@@ -116,6 +128,7 @@ Happened: TypeAlias = (
     | ChargerChanged
     | NewConnectionWanted
     | ConnectionTaken
+    | LogInTried
 )
 #: By their names.
 KINDS: Final = {kind.__name__: kind for kind in get_args(Happened)}

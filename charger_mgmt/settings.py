@@ -241,6 +241,16 @@ class Settings:
             least=3,
         ),
     ]
+    drain_seconds: Annotated[
+        int,
+        Whole(
+            10,
+            "with `REDIS_URL`, when this server ends and others serve: seconds over which it lets its chargers go, to"
+            " them; platforms that kill after 30 seconds want less than 20",
+            least=0,
+            most=600,
+        ),
+    ]
     access_token_seconds: Annotated[
         int, Whole(3600, "how long a log-in lasts (it can be refreshed for 30 days)", least=60)
     ]

@@ -5,7 +5,8 @@
     one account, all sources   100 in ten minutes; then only sources that the account has logged in from before
     a known device             10 a minute, and none of the others
 
-A device is known by the token that a log-in from it has got (`deviceToken`). In this process's memory.
+A device is known by the token that a log-in from it has got (`deviceToken`). In this process's memory; processes that share a
+database tell each other what they count.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ from __future__ import annotations
 from collections import OrderedDict, defaultdict, deque
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Final, NamedTuple
+from typing import Final, NamedTuple, TypeAlias
 
 from .. import clock
 from ..errors import TooManyAttempts
@@ -31,7 +32,8 @@ OF_A_DEVICE: Final = Limit(10, 60.0)
 OF_A_SOURCE: Final = Limit(60, 60.0)
 OF_AN_ACCOUNT: Final = Limit(100, 600.0)
 
-_Key = tuple[str, ...]
+_Key: TypeAlias = tuple[str, ...]
+Keys: TypeAlias = tuple[_Key, ...]
 
 
 @dataclass
@@ -40,6 +42,8 @@ class LoginThrottle:
 
     monotonic: Callable[[], float] = clock.monotonic
     most_keys: int = 10_000
+    #: Tells the other processes: an attempt under these keys, or (False) that it was no guess.
+    tell: Callable[[Keys, bool], None] = lambda keys, counts: None
     #: Kind of the key → key → when. Each kind has a bounded memory of its own.
     _seen: dict[str, OrderedDict[_Key, deque[float]]] = field(
         default_factory=lambda: defaultdict(OrderedDict)
@@ -72,24 +76,33 @@ class LoginThrottle:
     def succeeded(self, username: str, source: str, device: str | None) -> None:
         """It was no guess: what was counted for it is forgotten."""
         if device is not None:
-            self._seen["device"].pop(("device", device), None)
-            return
-        self._seen["pair"].pop(("pair", username, source), None)
-        for key in (("source", source), ("account", username)):
-            if times := self._seen[key[0]].get(key):
+            keys: Keys = (("device", device),)
+        else:
+            keys = (("pair", username, source), ("source", source), ("account", username))
+        self.hear(keys, counts=False)
+        self.tell(keys, False)
+
+    def hear(self, keys: Keys, *, counts: bool) -> None:
+        """There was an attempt under these keys; or it was no guess: what is its own is forgotten, of others' one is taken back."""
+        now = self.monotonic()
+        for key in keys:
+            seen = self._seen[key[0]]
+            if counts:
+                seen.setdefault(key, deque()).append(now)
+                seen.move_to_end(key)
+                while len(seen) > self.most_keys:
+                    seen.popitem(last=False)
+            elif key[0] in ("device", "pair"):
+                seen.pop(key, None)
+            elif times := seen.get(key):
                 times.pop()
 
     def _count(self, limits: dict[_Key, Limit]) -> None:
         wait = max(self._wait(key, limit) for key, limit in limits.items())
         if wait:
             raise TooManyAttempts("Too many failed logins; wait before the next one.", wait)
-        now = self.monotonic()
-        for key in limits:
-            seen = self._seen[key[0]]
-            seen.setdefault(key, deque()).append(now)
-            seen.move_to_end(key)
-            while len(seen) > self.most_keys:
-                seen.popitem(last=False)
+        self.hear(tuple(limits), counts=True)
+        self.tell(tuple(limits), True)
 
     def _wait(self, key: _Key, limit: Limit) -> int:
         """Seconds until the next attempt; 0: now."""

@@ -29,6 +29,7 @@ def take(conn: Connection, process_id: str) -> None:
             id=process_id,
             host=socket.gethostname()[:255],
             pid=os.getpid(),
+            server_pid=os.getppid(),
             version=VERSION,
             started_at=now,
             renewed_at=now,

@@ -466,6 +466,8 @@ class Lease(Base):
     id: Mapped[str] = mapped_column(ExactString(36), primary_key=True)
     host: Mapped[str] = mapped_column(String(255))
     pid: Mapped[int] = mapped_column(Integer)
+    #: Of the server whose worker it is: they share a port.
+    server_pid: Mapped[int] = mapped_column(Integer)
     version: Mapped[str] = mapped_column(String(64))
     started_at: Mapped[datetime] = mapped_column(UtcDateTime)
     renewed_at: Mapped[datetime] = mapped_column(UtcDateTime)

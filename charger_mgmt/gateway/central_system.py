@@ -37,6 +37,8 @@ class CentralSystem:
     leads: bool = True
     #: Whether no other process serves.
     alone: bool = True
+    #: It is about to end, and others take over.
+    draining: bool = False
 
     def owner_of(self, charger: AnyRow) -> str | None:
         """The process that holds a socket of the charger's on which it can be called; None: there is none."""

@@ -13,7 +13,9 @@ from __future__ import annotations
 
 import logging
 import os
+import random
 import signal
+from collections.abc import Sequence
 
 import gevent
 from sqlalchemy.exc import SQLAlchemyError
@@ -23,6 +25,7 @@ from ..bus import Bus
 from ..chargers import connections
 from ..commands import command_rows
 from ..database import leases
+from ..database.base import AnyRow
 from ..database.faults import Fault, classify
 from ..errors import ChargerManagementError
 from ..feed import ChargerChanged, ConnectionTaken
@@ -34,6 +37,8 @@ log = logging.getLogger(__name__)
 
 #: Of LEASE_SECONDS, see above.
 TURN, LETS_GO, DEAD = 1 / 6, 4 / 6, 5 / 6
+#: A worker may hold so much of its share and so many more; beyond it so many of a hundred are let go in a turn.
+MOST, LEAST_SURPLUS, AT_A_TURN = 1.1, 10, 0.03
 _TAKEN_OVER = "a newer connection of this charger has taken over"
 
 
@@ -108,10 +113,12 @@ class Fleet:
             self._bury_the_dead()
         with central.database.engine.begin() as conn:
             living = leases.living(conn, self._lease * DEAD)
+            there = leases.every(conn)
         self._look_around(living)
         if central.leads:
             self._put_right()
         self._end_the_replaced()
+        self._share([row for row in there if row.id in living])
 
     def _look_around(self, living: list[str]) -> None:
         """Who leads: the oldest."""
@@ -167,6 +174,28 @@ class Fleet:
         for session in self._central.registry.held():
             session.drop("this server was out of touch")
         os.kill(os.getpid(), signal.SIGTERM)
+
+    def _share(self, there: Sequence[AnyRow]) -> None:
+        """Let some chargers go when this worker holds more than its share of those that come to its server's port.
+
+        Who of several workers accepts a connection is chance; after one was killed the others have its chargers.
+        """
+        central = self._central
+        mine = next((row for row in there if row.id == central.process_id), None)
+        siblings = [
+            row for row in there if mine and (row.host, row.server_pid) == (mine.host, mine.server_pid)
+        ]
+        if mine is None or len(siblings) < 2 or central.draining:
+            return
+        held = central.registry.all()
+        share = sum(row.sockets for row in siblings) / len(siblings)
+        surplus = int(len(held) - MOST * share)
+        if surplus <= LEAST_SURPLUS:
+            return
+        leaving = random.sample(held, min(surplus, max(1, int(len(held) * AT_A_TURN))))
+        log.info("%d of %d chargers are let go: a worker's share is %d", len(leaving), len(held), share)
+        for session in leaving:
+            session.close(frames.SERVICE_RESTART, "another worker has more room")
 
     # Whose socket is the newest
 

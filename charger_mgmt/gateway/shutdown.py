@@ -25,6 +25,28 @@ log = logging.getLogger(__name__)
 #: Seconds that chargers have to answer our close frame. With gunicorn's own second of delay the sockets are
 #: closed within two.
 GRACE = 1.0
+#: Seconds in which a balancer has asked whether we are ready.
+NOTICED_AFTER = 3.0
+#: Seconds between two portions of chargers that are let go.
+_PORTION_SECONDS = 0.1
+
+
+def drain(central: CentralSystem, gateway: Gateway) -> None:
+    """Let the chargers go to the other processes, a few at a time over DRAIN_SECONDS. The balancer hears of it first."""
+    seconds = central.settings.drain_seconds
+    if central.alone or not seconds:
+        return
+    central.draining = True
+    noticed = min(NOTICED_AFTER, seconds / 3)
+    gevent.sleep(noticed)
+    gateway.admission.stopping = True
+    held = central.registry.held()
+    log.info("%d chargers are let go, over %d s", len(held), seconds)
+    pause = (seconds - noticed) / max(1, len(held))
+    for number, session in enumerate(held, 1):
+        session.close(frames.SERVICE_RESTART, "the server restarts, please reconnect")
+        if number % max(1, round(_PORTION_SECONDS / pause)) == 0:
+            gevent.sleep(_PORTION_SECONDS)
 
 
 def shutdown(
@@ -53,15 +75,26 @@ def shutdown(
     release()  # the next process may begin, while an operator's last request is still under way
 
 
-def shut_down_on_sigterm(stop: Callable[[], None]) -> None:
-    """In a gunicorn worker: on SIGTERM close the chargers' sockets beside whatever gunicorn does.
+def shut_down_on_sigterm(drain: Callable[[], None], stop: Callable[[], None]) -> None:
+    """In a gunicorn worker: on SIGTERM `drain` first, then close the chargers' sockets beside whatever gunicorn does.
 
     Without it the worker would wait for them until its graceful timeout.
     """
     before: Any = signal.getsignal(signal.SIGTERM)
+    begun = False
 
     def on_sigterm(number: int, frame: Any) -> None:
-        before(number, frame)
-        gevent.spawn(stop)  # a signal handler must not block
+        nonlocal begun
+        if begun:
+            return
+        begun = True
+        gevent.spawn(ends, number, frame)  # a signal handler must not block
+
+    def ends(number: int, frame: Any) -> None:
+        try:
+            drain()
+        finally:
+            before(number, frame)  # gunicorn takes no more connections, and waits for those that there are
+            stop()
 
     signal.signal(signal.SIGTERM, on_sigterm)

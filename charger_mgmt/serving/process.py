@@ -12,7 +12,7 @@ from ..access.throttle import LoginThrottle
 from ..bus import Bus
 from ..database.database import Database
 from ..database.sole import SoleProcess
-from ..feed import Feed
+from ..feed import Feed, LogInTried
 from ..gateway import watch
 from ..gateway.admission import Admission
 from ..gateway.central_system import CentralSystem
@@ -28,7 +28,7 @@ from ..gateway.parts import Gateway
 from ..gateway.places import Places
 from ..gateway.registry import Registry
 from ..gateway.requests import Waiting
-from ..gateway.shutdown import shutdown
+from ..gateway.shutdown import drain, shutdown
 from ..gateway.sources import Sources
 from ..intake.committer import Committer
 from ..settings import Settings
@@ -75,6 +75,10 @@ class Process:
         self.fleet = Fleet(self.central, self.gateway, bus) if bus is not None else None
         # Where operators log in
         self.throttle = LoginThrottle()
+        if bus is not None:
+            others = bus  # mypy
+            self.throttle.tell = lambda keys, counts: others.publish([LogInTried(keys, counts)])
+            feed.subscribe(LogInTried, lambda tried: self.throttle.hear(tried.keys, counts=tried.counts))
         self.devices = Devices(settings.jwt_secret_key)
 
     @property
@@ -96,6 +100,10 @@ class Process:
         gateway.keepalive.start()
         gateway.places.start(gateway.waiting)
         Garbage(gateway.keepalive).start()
+
+    def drain(self) -> None:
+        """Let the chargers go to other processes, if there are some, before `stop`."""
+        drain(self.central, self.gateway)
 
     def stop(self) -> None:
         """Let every charger go, in order."""

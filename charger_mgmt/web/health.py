@@ -17,6 +17,7 @@ from .answers import Answer
 from .endpoint import endpoint
 from .fields import choice
 from .problems import problem
+from .process import central
 
 blueprint = Blueprint("health", __name__, url_prefix="/health")
 #: Seconds that the database may take for its answer.
@@ -37,7 +38,9 @@ def live() -> Health:
 @blueprint.get("/ready")
 @endpoint(answers={200: "It does."}, errors=("database-away",), access="open", any_query=True)
 def ready() -> Health:
-    """Does the database answer."""
+    """Does the database answer, and is this process not about to end."""
+    if central().draining:
+        _not_ready("This process is about to end.")
     with gevent.Timeout(PATIENCE, False):
         try:
             with reading(db.engine) as conn:

@@ -34,6 +34,7 @@ def upgrade() -> None:
         sa.Column("id", exact(36), nullable=False),
         sa.Column("host", sa.String(255), nullable=False),
         sa.Column("pid", sa.Integer(), nullable=False),
+        sa.Column("server_pid", sa.Integer(), nullable=False),
         sa.Column("version", sa.String(64), nullable=False),
         sa.Column("started_at", utc(), nullable=False),
         sa.Column("renewed_at", utc(), nullable=False),

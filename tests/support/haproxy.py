@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import socket
 import subprocess
@@ -13,36 +14,43 @@ from types import TracebackType
 from .processes import LastWill, free_port, wait_until
 
 _PATH = f"{os.environ.get('PATH', '')}:/usr/sbin:/usr/local/sbin"
-_CONFIGURATION = """
-global
-    maxconn 4000
-defaults
-    mode http
-    option forwardfor
-    timeout connect 5s
-    timeout client 75s
-    timeout server 75s
-    timeout tunnel 1h
-frontend chargers
-    bind 127.0.0.1:{port}
-    default_backend central
-backend central
-    server one 127.0.0.1:{target}
-"""
+#: What we tell operators to use.
+_RECIPE = Path(__file__).resolve().parents[2] / "deploy" / "haproxy.cfg"
 
 
 class HAProxy:
-    """`haproxy` on a port of its own; as a context manager it starts, and is gone at the end."""
+    """`haproxy` by deploy/haproxy.cfg, in front of servers on these ports; a context manager: it starts, and is gone
+    at the end."""
 
-    def __init__(self, target: int) -> None:
+    def __init__(self, *targets: int) -> None:
         self.host, self.port = "127.0.0.1", free_port()
         self._folder = tempfile.TemporaryDirectory(prefix="charger-mgmt-haproxy-")
         self._file = Path(self._folder.name) / "haproxy.cfg"
-        self._file.write_text(_CONFIGURATION.format(port=self.port, target=target))
+        recipe = (
+            _RECIPE.read_text()
+            .replace("maxconn 20000", "maxconn 4000")
+            .replace("maxconn 10000", "maxconn 2000")
+        )
+        head = re.sub(r"(?m)^    server .*\n", "", recipe).replace("bind :80", f"bind 127.0.0.1:{self.port}")
+        servers = [
+            f"    server host{number} 127.0.0.1:{target}\n" for number, target in enumerate(targets, 1)
+        ]
+        self._file.write_text(head + "".join(servers))
         self._process: subprocess.Popen[bytes] | None = None
         self._last_will: LastWill | None = None
 
     def __enter__(self) -> HAProxy:
+        self.start()
+        return self
+
+    def restart(self) -> None:
+        """kill -9, and another one on the same port: every connection through it is cut."""
+        assert self._process is not None
+        self._process.kill()
+        self._process.wait(timeout=10)
+        self.start()
+
+    def start(self) -> None:
         program = shutil.which("haproxy", path=_PATH)
         assert program is not None, "haproxy is missing: sudo apt-get install haproxy"
         self._process = subprocess.Popen(
@@ -53,7 +61,6 @@ class HAProxy:
         )
         self._last_will = LastWill(self._process.pid)
         wait_until(self._answers, seconds=10, what="HAProxy listens")
-        return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None

@@ -180,6 +180,15 @@ def test_what_an_operator_changes_is_heard_elsewhere(one: GunicornServer, two: G
         assert charger.hears_close() == 1012
 
 
+def test_guesses_count_wherever_they_are_made(one: GunicornServer, two: GunicornServer) -> None:
+    guess = {"username": "somebody", "password": "a wrong password"}
+    answers = [
+        (one, two)[number % 2].post("/api/auth/login", guess, token=None).status for number in range(12)
+    ]
+    assert answers[:10] == [401] * 10
+    assert answers[-1] == 429
+
+
 def test_the_death_of_a_server_is_noticed_and_put_right(one: GunicornServer) -> None:
     with beside(one) as victim, booted(one, "SURVIVES") as survivor:
         with booted(victim, "LOST"), booted(victim, "COMES-BACK"):
