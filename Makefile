@@ -75,6 +75,10 @@ $(MYSQL_ROOT)/usr/sbin/mysqld:
 bench: tools venv-bench peers  ## Run the benchmarks (about 15 minutes; ARGS=--quick tries them out)
 	@$(BIN)/python -m bench.run $(ARGS)
 
+.PHONY: cluster
+cluster: tools venv-dev  ## Look at two hosts behind a balancer on this machine, with chargers (ARGS="--seconds 60 --kill")
+	@$(BIN)/python -m bench.cluster $(ARGS)
+
 check: venv-dev  ## Check style and types, as CI does
 	@$(BIN)/python -m ruff check .
 	@$(BIN)/python -m ruff format --check .

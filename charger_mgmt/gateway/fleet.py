@@ -50,6 +50,8 @@ class Fleet:
         self._lease = float(central.settings.lease_seconds)
         #: When the lease was last renewed in the database, and since when without a gap (monotonic seconds).
         self._renewed_at = self._since = clock.monotonic()
+        #: It has a lease: not yet, when the database was away at the start.
+        self._taken_up = False
         self._over = False
         central.feed.subscribe(ConnectionTaken, self._taken)
         bus.on_return.append(self._catch_up)
@@ -67,6 +69,7 @@ class Fleet:
             central.sole.release()
         self._look_around(living)
         self._renewed_at = self._since = clock.monotonic()
+        self._taken_up = True
         self._bus.renew(self._lease * DEAD)
 
     def start(self) -> None:
@@ -86,6 +89,8 @@ class Fleet:
     def _run(self) -> None:
         while not self._over:
             gevent.sleep(self._lease * TURN)
+            if not self._taken_up:
+                continue
             try:
                 self._turn()
             except Exception as error:
