@@ -38,7 +38,7 @@ log = logging.getLogger(__name__)
 #: Of LEASE_SECONDS, see above.
 TURN, LETS_GO, DEAD = 1 / 6, 4 / 6, 5 / 6
 #: A worker may hold so much of its share and so many more; beyond it so many of a hundred are let go in a turn.
-MOST, LEAST_SURPLUS, AT_A_TURN = 1.1, 10, 0.03
+MOST, LEAST_SURPLUS, AT_A_TURN = 1.1, 50, 0.03
 _TAKEN_OVER = "a newer connection of this charger has taken over"
 
 
@@ -50,6 +50,8 @@ class Fleet:
         self._lease = float(central.settings.lease_seconds)
         #: When the lease was last renewed in the database, and since when without a gap (monotonic seconds).
         self._renewed_at = self._since = clock.monotonic()
+        #: Chargers beyond this worker's share, at the last turn.
+        self._surplus = 0
         #: It has a lease: not yet, when the database was away at the start.
         self._taken_up = False
         self._over = False
@@ -195,7 +197,8 @@ class Fleet:
         held = central.registry.all()
         share = sum(row.sockets for row in siblings) / len(siblings)
         surplus = int(len(held) - MOST * share)
-        if surplus <= LEAST_SURPLUS:
+        before, self._surplus = self._surplus, surplus
+        if min(before, surplus) <= LEAST_SURPLUS:  # the others' numbers are a turn old
             return
         leaving = random.sample(held, min(surplus, max(1, int(len(held) * AT_A_TURN))))
         log.info("%d of %d chargers are let go: a worker's share is %d", len(leaving), len(held), share)
