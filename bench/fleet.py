@@ -92,7 +92,7 @@ def _answers(charger: Any) -> None:
             said = charger.hears_json()
             if said[0] == 2:
                 charger.says(json.dumps([3, said[1], {"configurationKey": []}]))
-    except (EOFError, OSError):
+    except (EOFError, OSError, AssertionError):  # the server has closed it
         return
 
 
