@@ -59,7 +59,13 @@ def queued(number: int) -> Talk:
     yield _stop(transaction_id)
 
 
+def nothing(number: int) -> Talk:
+    """It dials, boots and is silent."""
+    yield None
+
+
 TALKS: dict[str, Callable[[int], Talk]] = {
+    "nothing": nothing,
     "heartbeats": heartbeats,
     "meter_values": meter_values,
     "pairs": pairs,

@@ -24,7 +24,7 @@ from sqlalchemy import (
 from ..domain.status import FAULTED
 from ..domain.transactions import IN_PROGRESS
 from ..errors import NotFound
-from . import pages
+from . import bulk, pages
 from .base import UtcDateTime
 from .models import (
     Charger,
@@ -64,6 +64,21 @@ LISTED: tuple[Any, ...] = (
     _C.latitude,
     _C.longitude,
 )
+#: What decides about a charger's socket.
+ADMITTED: tuple[Any, ...] = (
+    _C.id,
+    _C.identity,
+    _C.connected,
+    _C.registration,
+    _C.approved,
+    _C.blocked,
+    _C.bound_dialect,
+    _C.dialect_pinned,
+    _C.password_hash,
+    _C.pending_password_hashes,
+    _C.allow_without_password,
+    _C.allow_missing_subprotocol,
+)
 _T = Transaction.__table__.c
 _OPEN: tuple[Any, ...] = (_T.id, _T.connector_id, _T.session_id, _T.id_tag, _T.effective_start)
 #: Where `q` looks.
@@ -96,6 +111,12 @@ def listed(
     if limit is not None:
         query = query.limit(limit)
     return conn.execute(query).all()
+
+
+def by_identities(conn: Connection, identities: Iterable[str]) -> dict[str, Row[Any]]:
+    """Identity → what decides about its socket (ADMITTED), of those that are known and were not removed."""
+    query = select(*ADMITTED).where(_C.identity.in_(bulk.distinct(identities)), _C.removed_at.is_(None))
+    return {row.identity: row for row in conn.execute(query)}
 
 
 def by_identity(

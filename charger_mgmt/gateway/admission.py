@@ -12,7 +12,6 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import gevent
-from gevent.lock import BoundedSemaphore
 from sqlalchemy import Row
 
 from ..chargers import passwords
@@ -25,6 +24,7 @@ from ..settings import Settings
 from ..web import problems
 from . import addresses
 from .addresses import Credentials
+from .lookups import LookUps
 from .pacing import Pacing, retry_after
 from .places import Places
 from .sources import Sources
@@ -32,10 +32,6 @@ from .sources import Sources
 log = logging.getLogger(__name__)
 
 OCPP16, FLAT = dialect.OCPP16.name, dialect.FLAT.name
-#: Lookups at a time: when a whole site redials, the committer must still get its connections.
-_LOOKUPS = 4
-#: Seconds that a lookup stands in line; a charger's own patience is not much longer.
-_PATIENCE = 10.0
 #: Seconds that a newcomer waits for room before it is asked to come back.
 _ROOM_PATIENCE = 3.0
 _DIALS_TOO_OFTEN = "This charger dials too often."
@@ -102,7 +98,8 @@ class Admission:
         self._onboarding = settings.charger_onboarding
         self._needs_password = settings.charger_auth == "password"
         self._origins = settings.charger_origins
-        self._turns = BoundedSemaphore(_LOOKUPS)
+        #: Finds a charger's row; raises DatabaseAway.
+        self.find = LookUps(database).find
         self._held = 0
         self.stopping = False
         #: Nothing that this process would say of its chargers reached anybody (gateway/fleet.py).
@@ -200,18 +197,6 @@ class Admission:
         if not addresses.is_from_here(environ, self._origins):
             return Refused(403, "A web page may not open a charger's socket (see CHARGER_ORIGINS).")
         return None
-
-    def find(self, identity: str) -> Row[Any] | None:
-        """The charger's row. Raises DatabaseAway."""
-        if not self._turns.acquire(timeout=_PATIENCE):
-            raise DatabaseAway("too many chargers are dialing in at once")
-        try:
-            if not self._database.available:  # it went away while this one stood in line
-                raise DatabaseAway
-            with self._database.reading() as conn:
-                return chargers.by_identity(conn, identity)
-        finally:
-            self._turns.release()
 
     def _decide(
         self, environ: Mapping[str, Any], given: Credentials | None, address: str
