@@ -259,24 +259,29 @@ def _have_gone(conn: Connection, gone: Sequence[_Gone]) -> None:
     bulk.update(conn, Charger.__table__, list(changed.values()))
 
 
-def _lock(conn: Connection, identities: list[str]) -> dict[str, Any]:
-    rows = conn.execute(
-        select(
-            _C.id,
-            _C.identity,
-            _C.generation,
-            _C.registration,
-            _C.approved,
-            _C.blocked,
-            _C.password_hash,
-            _C.automatic_calls,
-            _C.strict,
-            _C.removed_at,
-            _C.connected,
-            _C.process_id,
-        )
-        .where(_C.identity.in_(identities))
-        .order_by(_C.id)
-        .with_for_update()
+_LOCK = (
+    select(
+        _C.id,
+        _C.identity,
+        _C.generation,
+        _C.registration,
+        _C.approved,
+        _C.blocked,
+        _C.password_hash,
+        _C.automatic_calls,
+        _C.strict,
+        _C.removed_at,
+        _C.connected,
+        _C.process_id,
     )
-    return {row.identity: row for row in rows}
+    .where(bulk.among(_C.identity, "identities"))
+    .order_by(_C.id)
+    .with_for_update()
+)
+
+
+def _lock(conn: Connection, identities: list[str]) -> dict[str, Any]:
+    return {
+        row.identity: row
+        for row in conn.execute(_LOCK, {"identities": [storable(each) for each in identities]})
+    }

@@ -79,6 +79,7 @@ ADMITTED: tuple[Any, ...] = (
     _C.allow_without_password,
     _C.allow_missing_subprotocol,
 )
+_BY_IDENTITIES = select(*ADMITTED).where(bulk.among(_C.identity, "identities"), _C.removed_at.is_(None))
 _T = Transaction.__table__.c
 _OPEN: tuple[Any, ...] = (_T.id, _T.connector_id, _T.session_id, _T.id_tag, _T.effective_start)
 #: Where `q` looks.
@@ -115,8 +116,8 @@ def listed(
 
 def by_identities(conn: Connection, identities: Iterable[str]) -> dict[str, Row[Any]]:
     """Identity → what decides about its socket (ADMITTED), of those that are known and were not removed."""
-    query = select(*ADMITTED).where(_C.identity.in_(bulk.distinct(identities)), _C.removed_at.is_(None))
-    return {row.identity: row for row in conn.execute(query)}
+    rows = conn.execute(_BY_IDENTITIES, {"identities": [bulk.storable(identity) for identity in identities]})
+    return {row.identity: row for row in rows}
 
 
 def by_identity(
