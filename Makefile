@@ -50,9 +50,14 @@ test-how-long:
 test-fast: venv-dev  ## Run the tests that need no server (in memory, on SQLite)
 	@$(BIN)/python -m pytest -m "not wire and not mariadb and not peer" $(ARGS)
 
+# Two parts: many beside each other, then those that measure, each alone. 5: none of a part was selected.
 .PHONY: test-faults
 test-faults: tools venv-dev  ## Kill, freeze, fill and cut things under load (FAULT_SECONDS=60: a soak; FAULT_SEED=...)
-	@FAULT_SEED=$(FAULT_SEED) FAULT_SECONDS=$(FAULT_SECONDS) $(BIN)/python -m pytest tests/faults $(ARGS)
+	@export FAULT_SEED=$${FAULT_SEED:-$$RANDOM} FAULT_SECONDS=$(FAULT_SECONDS); \
+	passed() { [ $$1 = 0 -o $$1 = 5 ]; }; \
+	$(BIN)/python -m pytest tests/faults -m "not alone" -n 3 --dist loadfile $(ARGS); beside=$$?; \
+	$(BIN)/python -m pytest tests/faults -m alone $(ARGS); alone=$$?; \
+	passed $$beside && passed $$alone && [ $$beside = 0 -o $$alone = 0 ]
 
 # MySQL itself, which Debian 12 does not have: out of Debian's unstable branch, in a root folder under build/.
 MYSQL_ROOT ?= build/mysql-root

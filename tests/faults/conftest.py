@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 import random
 import time
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -32,7 +32,9 @@ ENVIRON = {
     "FOLLOW_UP_DELAY": "0.2",
     "NEW_CHARGERS_PER_SOURCE": "0",  # fleets of thousands come from this one machine
 }
+os.environ["FAULT_SEED"] = str(SEED)  # of those that run beside each other, too
 _REPORT: list[str] = []
+_LINE = "what a fault did"
 
 
 #: Quick, and about the suite itself; the scenarios take minutes and have a run of their own.
@@ -125,8 +127,19 @@ def must_be_quiet(server: GunicornServer) -> None:
         assert not any(alarm in line for alarm in ALARMS), "\n".join(lines[max(number - 5, 0) : number + 60])
 
 
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport() -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """A test's lines go with its report: from the process that ran it to the one that writes the summary."""
+    report = yield
+    while _REPORT:
+        report.user_properties.append((_LINE, _REPORT.pop(0)))
+    return report
+
+
 def pytest_terminal_summary(terminalreporter: Any) -> None:
-    if _REPORT:
+    reports = [each for kind in ("passed", "failed", "") for each in terminalreporter.getreports(kind)]
+    lines = [line for report in reports for name, line in report.user_properties if name == _LINE]
+    if lines:
         terminalreporter.section(f"faults, FAULT_SEED={SEED}")
-        for line in _REPORT:
+        for line in lines:
             terminalreporter.line(line)

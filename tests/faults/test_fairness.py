@@ -23,7 +23,7 @@ from .bystanders import FEW, MANY, bystanders_are_served
 from .conftest import _REPORT, ENVIRON, must_be_quiet
 from .test_rude import memory
 
-pytestmark = [pytest.mark.wire, pytest.mark.mariadb]
+pytestmark = [pytest.mark.wire, pytest.mark.mariadb, pytest.mark.alone]
 
 #: Those of test_long_messages.py keep a server busy for long after they have left.
 KINDS_HERE = [kind for kind in [*KINDS, *DIALS] if kind not in LONG_MESSAGES]

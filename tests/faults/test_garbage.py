@@ -21,7 +21,7 @@ from tests.wire.raw import BINARY, CLOSE, CONTINUATION, PING, PONG, TEXT, RawCha
 from .conftest import SECONDS, SEED, must_be_quiet, started
 from .test_rude import LATENCY, MEMORY, is_answered, memory
 
-pytestmark = [pytest.mark.wire, pytest.mark.mariadb]
+pytestmark = [pytest.mark.wire, pytest.mark.mariadb, pytest.mark.alone]
 #: Sockets full of garbage; a soak opens many more.
 SOCKETS = int(25 * SECONDS)
 

@@ -13,7 +13,7 @@ from .attackers import LONG_MESSAGES
 from .bystanders import FEW, MANY, bystanders_are_served
 from .conftest import must_be_quiet
 
-pytestmark = [pytest.mark.wire, pytest.mark.mariadb]
+pytestmark = [pytest.mark.wire, pytest.mark.mariadb, pytest.mark.alone]
 
 
 @pytest.fixture(scope="module")

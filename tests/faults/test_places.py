@@ -15,7 +15,7 @@ from tests.wire.raw import RawCharger, booted
 
 from .conftest import _REPORT
 
-pytestmark = pytest.mark.wire
+pytestmark = [pytest.mark.wire, pytest.mark.alone]
 
 #: Open files that the server may have; 256 of them it keeps for itself.
 FILES = 700

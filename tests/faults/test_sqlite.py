@@ -38,6 +38,7 @@ def test_disk_full(scenario: Scenario, tmp_path: Path) -> None:
         must_be_quiet(server)
 
 
+@pytest.mark.alone
 def test_long_messages_leave_other_writers_their_turns(tmp_path: Path) -> None:
     """Whoever waits for SQLite's lock waits in the driver, and with him everybody."""
     settings = {"AUTOMATIC_CALLS": "off"}

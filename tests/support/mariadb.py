@@ -89,7 +89,13 @@ class _Installed:
 
     def prepare(self, options: Sequence[str]) -> list[str]:
         """Make the data folder; the command that serves it."""
-        common = ["--no-defaults", f"--datadir={self.folder / 'data'}", f"--user={_account()}"]
+        # A server that starts removes what others have in the folder for temporary tables.
+        common = [
+            "--no-defaults",
+            f"--datadir={self.folder / 'data'}",
+            f"--user={_account()}",
+            f"--tmpdir={self.folder}",
+        ]
         _run(
             [
                 self._installer,
@@ -105,7 +111,6 @@ class _Installed:
             *common,
             f"--socket={self.folder / 'socket'}",
             f"--pid-file={self.folder / 'pid'}",
-            f"--tmpdir={self.folder}",
             "--innodb-log-file-size=64M",
             *options,
         ]

@@ -28,6 +28,11 @@ class Redis:
     def url(self) -> str:
         return f"redis://{self.host}:{self.port}/0"
 
+    @property
+    def pid(self) -> int:
+        assert self._process is not None, "Redis is not running"
+        return self._process.pid
+
     def __enter__(self) -> Redis:
         self.start()
         return self
