@@ -1,11 +1,13 @@
 """Between the processes: a Redis that carries what has happened, and keeps nothing that must not be lost.
 
-What is committed stands in the database; the bus only saves asking for it. A message may be lost (Redis is away, a process
-is between two connections) and never comes twice. Channels, under `charger_mgmt:<database>:`:
+What is committed stands in the database; the bus only saves asking for it. Under `charger_mgmt:<database>:`:
 
-    facts           what has happened, to every process
-    to:<process>    what one process alone is to do
+    facts           a stream of what has happened, for every process: each follows it from where it was, so that who was
+                    away for a while hears late what it missed; the last FACTS_KEPT are there
+    to:<process>    a channel for what one process alone is to do, now or not at all
     lease:<process> a key, which that process renews: it lives, though the database may not know it
+
+A fact may still be lost (Redis came back without its memory, somebody was away for too long), and none comes twice.
 """
 
 from __future__ import annotations
@@ -26,7 +28,7 @@ from redis.exceptions import RedisError
 from redis.retry import Retry
 
 from . import clock
-from .feed import KINDS, Happened
+from .feed import KINDS, Happened, LogInTried, NewConnectionWanted
 
 log = logging.getLogger(__name__)
 
@@ -35,39 +37,57 @@ PATIENCE: Final = 1.0
 #: Seconds between two looks whether a silent connection is alive, and between two tries for a new one.
 LOOK_EVERY: Final = 2.0
 AGAIN_AFTER: Final = 1.0
-#: Facts that wait to be sent; the oldest go when Redis is too slow.
+#: Facts that wait to be sent; the oldest go when Redis is too slow, or away for too long.
 MOST_WAITING: Final = 10_000
+#: Facts that Redis keeps for who was away (a few megabytes), and how many are read at a time.
+FACTS_KEPT: Final = 10_000
+_AT_A_TIME: Final = 500
+#: These are not told any more when they are so old (milliseconds): they are about the moment.
+PASSING: Final = (LogInTried, NewConnectionWanted)
+_PASSED: Final = 10_000
 #: Facts in one write.
 _PORTION: Final = 200
+_FIELD: Final = b"fact"
+#: What there is to hear.
+_OURS, _FACTS = "to", "facts"
 
 
 class Bus:
-    """One process's part of the bus; `heard` is told what others have published. Nothing here raises but `deliver`."""
+    """One process's part of the bus. Nothing here raises."""
 
-    def __init__(self, url: str, database: str, process_id: str, heard: Callable[[Happened], None]) -> None:
+    def __init__(self, url: str, database: str, process_id: str) -> None:
         self.process_id = process_id
         self._prefix = f"charger_mgmt:{database}:"
-        self._heard = heard
+        self._facts = f"{self._prefix}facts"
+        #: The last fact that was read; None: none yet.
+        self._cursor: str | None = None
+        #: Is told what others have published.
+        self.heard: Callable[[Happened], None] = lambda fact: None
         self._redis = _client(url)
-        #: Its own connection: it waits all the time.
+        #: They wait all the time, each on a connection of its own: for what is ours alone, and for the facts.
         self._listening = _client(url)
+        self._following = _client(url, waits=LOOK_EVERY)
         self._waiting: deque[bytes] = deque(maxlen=MOST_WAITING)
         self._news = Event()
-        #: Whether we hear what others publish, and when Redis last answered (monotonic seconds).
-        self.available = False
+        self._deaf = {_OURS, _FACTS}
+        #: When Redis last answered (monotonic seconds).
         self.answered_at = -float("inf")
-        #: Called when it has come back: what happened meanwhile was not heard.
+        #: Called when it has come back, and all that could be made up for was told.
         self.on_return: list[Callable[[], None]] = []
+
+    @property
+    def available(self) -> bool:
+        """Whether we hear what others say."""
+        return not self._deaf
 
     def start(self) -> None:
         """Begin to listen and to send, for as long as this process lives."""
-        gevent.spawn(self._listen)
+        gevent.spawn(self._again_and_again, _OURS, self._listen)
+        gevent.spawn(self._again_and_again, _FACTS, self._follow)
         gevent.spawn(self._send)
 
     def publish(self, facts: Iterable[Happened]) -> None:
-        """Tell every other process, soon. Never waits."""
-        if not self.available:
-            return
+        """Tell every other process, soon, or as soon as Redis is there. Never waits."""
         self._waiting += [_written(self.process_id, fact) for fact in facts]
         self._news.set()
 
@@ -104,75 +124,116 @@ class Bus:
             self._news.wait()
             self._news.clear()
             while self._waiting:
+                if not self.available:
+                    gevent.sleep(AGAIN_AFTER)
+                    continue
                 portion = [self._waiting.popleft() for _ in range(min(_PORTION, len(self._waiting)))]
                 try:
                     with self._redis.pipeline(transaction=False) as pipeline:
                         for text in portion:
-                            pipeline.publish(f"{self._prefix}facts", text)
+                            pipeline.xadd(self._facts, {_FIELD: text}, maxlen=FACTS_KEPT, approximate=True)
                         pipeline.execute()
-                except RedisError as error:
+                except RedisError as error:  # perhaps it has taken them: better too few than one twice
                     self._is_away(error)
                 else:
                     self.answered_at = clock.monotonic()
 
-    def _listen(self) -> None:
+    def _again_and_again(self, what: str, hears: Callable[[], None]) -> None:
+        """Hear until the connection is lost, and again, for as long as this process lives."""
         while True:
             try:
-                with self._listening.pubsub() as channel:  # type: ignore[no-untyped-call]
-                    channel.subscribe(f"{self._prefix}facts", f"{self._prefix}to:{self.process_id}")
-                    self._hear(channel)
+                hears()
             except RedisError as error:
                 self._is_away(error)
             except Exception:  # a defect must not end the listening
                 log.exception("the bus failed")
-                self.available = False
+            self._deaf.add(what)
             gevent.sleep(AGAIN_AFTER)
 
-    def _hear(self, channel: Any) -> None:
-        """Tell what comes, until the connection is lost. Raises RedisError."""
-        asked_at, subscribed = None, False
-        while True:
-            message = channel.get_message(timeout=LOOK_EVERY)
-            if message is None:
-                if asked_at is not None:
-                    raise RedisError("no answer to a ping")
-                channel.ping()
-                asked_at = clock.monotonic()
-                continue
-            self.answered_at, asked_at = clock.monotonic(), None
-            if message["type"] == "message":
-                self._tell(message["data"])
-            elif message["type"] == "subscribe":
-                subscribed = message["data"] == 2
-            if subscribed and not self.available:
-                self._is_back()
+    def _listen(self) -> None:
+        """What is for us alone. Raises RedisError."""
+        with self._listening.pubsub() as channel:  # type: ignore[no-untyped-call]
+            channel.subscribe(f"{self._prefix}to:{self.process_id}")
+            asked_at, subscribed = None, False
+            while True:
+                message = channel.get_message(timeout=LOOK_EVERY)
+                if message is None:
+                    if asked_at is not None:
+                        raise RedisError("no answer to a ping")
+                    channel.ping()
+                    asked_at = clock.monotonic()
+                    continue
+                self.answered_at, asked_at = clock.monotonic(), None
+                if message["type"] == "message":
+                    self._tell(message["data"])
+                subscribed = subscribed or message["type"] == "subscribe"
+                if subscribed:
+                    self._hears(_OURS)
 
-    def _tell(self, text: bytes) -> None:
+    def _follow(self) -> None:
+        """The facts, from where we were. Raises RedisError."""
+        redis: Any = self._following
+        began = int(redis.time()[0]) * 1000
+        newest = self._newest(redis)
+        if self._cursor is None:
+            self._cursor = newest
+        elif _number(newest) < _number(self._cursor):
+            self._cursor = "0-0"  # Redis has lost its memory: all that it has is new
+        while True:
+            # What was missed is read at once, and only then do we count as being back.
+            wait = None if _FACTS in self._deaf else int(LOOK_EVERY * 1000)
+            streams = redis.xread({self._facts: self._cursor}, count=_AT_A_TIME, block=wait)
+            self.answered_at = clock.monotonic()
+            entries = streams[0][1] if streams else []
+            for at, fields in entries:
+                self._cursor = at.decode()
+                self._tell(fields.get(_FIELD, b""), late=_number(self._cursor)[0] < began - _PASSED)
+            if len(entries) < _AT_A_TIME:
+                self._hears(_FACTS)
+            else:
+                gevent.sleep(clock.A_TURN)
+
+    def _newest(self, redis: Any) -> str:
+        """The stream's last entry; "0-0": there is none."""
+        entries = redis.xrevrange(self._facts, count=1)
+        return entries[0][0].decode() if entries else "0-0"
+
+    def _tell(self, text: bytes, *, late: bool = False) -> None:
         try:
             origin, kind, fields = msgspec.json.decode(text)
             fact = msgspec.convert(fields, KINDS[kind])
         except (ValueError, KeyError, TypeError, msgspec.MsgspecError) as error:
             log.warning("something else speaks on the bus: %s", error)
             return
-        if origin != self.process_id:
-            self._heard(fact)
+        if origin != self.process_id and not (late and isinstance(fact, PASSING)):
+            self.heard(fact)
 
-    def _is_back(self) -> None:
-        self.available = True
-        log.info("the bus is there")
-        for task in self.on_return:
-            gevent.spawn(task)
+    def _hears(self, what: str) -> None:
+        if what not in self._deaf:
+            return
+        self._deaf.discard(what)
+        if self.available:
+            log.info("the bus is there")
+            for task in self.on_return:
+                gevent.spawn(task)
 
     def _is_away(self, error: Exception) -> None:
         if self.available:
             log.warning("the bus is away: %s", error)
-        self.available = False
+        self._deaf |= {_OURS, _FACTS}
 
 
-def _client(url: str) -> Redis:
+def _number(entry: str) -> tuple[int, int]:
+    """An entry's place in its stream: milliseconds and a count."""
+    milliseconds, _, count = entry.partition("-")
+    return int(milliseconds), int(count)
+
+
+def _client(url: str, *, waits: float = 0.0) -> Redis:
+    """`waits`: how long it may be silent when it is asked to wait."""
     return Redis.from_url(
         url,
-        socket_timeout=PATIENCE,
+        socket_timeout=waits + PATIENCE,
         socket_connect_timeout=PATIENCE,
         retry=Retry(NoBackoff(), 0),
         protocol=2,

@@ -53,6 +53,9 @@ AS_NEW: dict[str, Any] = {
 }
 #: Dialects in which a socket stands for one charger.
 _OWN_SOCKETS = [each.name for each in dialect.BY_NAME.values() if each.takes_calls]
+_RULES = select(
+    _C.identity, _C.approved, _C.blocked, _C.strict, _C.automatic_calls, _C.removed_at, _C.password_hash
+).where(bulk.among(_C.identity, "identities"))
 #: So many chargers go into one statement.
 _PORTION = 1000
 #: Of connections whose process ended without a word.
@@ -188,20 +191,36 @@ def generations(conn: Connection, charger_ids: Iterable[int]) -> dict[int, int]:
     return {row.id: row.generation for row in rows}
 
 
-def rules(conn: Connection, charger_ids: Iterable[int], settings: Settings) -> dict[int, dict[str, Any]]:
-    """How each charger is dealt with, as a ChargerChanged says it."""
-    wanted = bulk.distinct(charger_ids)
-    found: dict[int, dict[str, Any]] = {}
-    columns = (_C.id, _C.approved, _C.blocked, _C.strict, _C.automatic_calls, _C.removed_at)
+class Rule(NamedTuple):
+    """How a charger is dealt with."""
+
+    admitted: bool
+    strict: bool
+    automatic_calls: bool
+    #: Why its sockets must end; None: they may stay.
+    shut_out: str | None
+    password_hash: str | None
+
+    @property
+    def as_told(self) -> dict[str, Any]:
+        """The same as fields of a ChargerChanged."""
+        return {name: value for name, value in self._asdict().items() if name != "password_hash"}
+
+
+def rules(conn: Connection, identities: Iterable[str], settings: Settings) -> dict[str, Rule]:
+    """Identity → how it is dealt with, of the chargers that there are or were."""
+    wanted = [storable(identity) for identity in identities]
+    found: dict[str, Rule] = {}
     for first in range(0, len(wanted), _PORTION):
-        for row in conn.execute(select(*columns).where(_C.id.in_(wanted[first : first + _PORTION]))):
+        for row in conn.execute(_RULES, {"identities": wanted[first : first + _PORTION]}):
             out = row.removed_at is not None or shut_out(row.blocked, row.approved)
-            found[row.id] = {
-                "admitted": admits(row.approved, settings.charger_onboarding),
-                "strict": bool(row.strict),
-                "automatic_calls": bool(row.automatic_calls),
-                "shut_out": "the operator has shut this charger out" if out else None,
-            }
+            found[row.identity] = Rule(
+                admits(row.approved, settings.charger_onboarding),
+                bool(row.strict),
+                bool(row.automatic_calls),
+                "the operator has shut this charger out" if out else None,
+                row.password_hash,
+            )
     return found
 
 

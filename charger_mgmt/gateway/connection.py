@@ -163,6 +163,7 @@ def _serve(
         proven=admitted.proven,
         timeouts_before_drop=central.settings.call_timeouts_before_drop,
         socket=socket,
+        password_hash=opened.password_hash,
         last_seen=central.last_seen,
         handle=dispatcher.take_call,
     )

@@ -15,7 +15,8 @@ import logging
 import os
 import random
 import signal
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
+from dataclasses import replace
 
 import gevent
 from sqlalchemy.exc import SQLAlchemyError
@@ -28,7 +29,7 @@ from ..database import leases
 from ..database.base import AnyRow
 from ..database.faults import Fault, classify
 from ..errors import ChargerManagementError
-from ..feed import ChargerChanged, ConnectionTaken
+from ..feed import ChargerChanged, ConnectionTaken, Happened
 from ..websocket import frames
 from .central_system import CentralSystem
 from .parts import Gateway
@@ -56,7 +57,7 @@ class Fleet:
         self._taken_up = False
         self._over = False
         central.feed.subscribe(ConnectionTaken, self._taken)
-        bus.on_return.append(self._catch_up)
+        bus.heard, bus.on_return = self.hear, [self._catch_up]
 
     def take(self) -> None:
         """Begin to be one of them. Raises AnotherProcess when one serves that cannot share, SQLAlchemyError."""
@@ -224,14 +225,38 @@ class Fleet:
             if held[charger_id].generation < generation:
                 held[charger_id].close(frames.SERVICE_RESTART, _TAKEN_OVER)
 
+    # What operators have changed
+
+    def hear(self, fact: Happened) -> None:
+        """What another process has told. How a charger is dealt with is read anew: such facts may come late, and in
+        another order than their commits.
+        """
+        if isinstance(fact, ChargerChanged) and self._central.registry.get(fact.identity) is not None:
+            gevent.spawn(self._read_anew, fact)
+        else:
+            self._central.feed.tell_here([fact])
+
+    def _read_anew(self, changed: ChargerChanged) -> None:
+        rule = self._rules([changed.identity]).get(changed.identity)
+        if rule is not None:
+            # It was shut out: what it has proved is not worth anything any more, even if it may come back.
+            changed = replace(changed, **rule.as_told | {"shut_out": rule.shut_out or changed.shut_out})
+        self._central.feed.tell_here([changed])
+
     def _catch_up(self) -> None:
-        """The bus is back: what operators have changed meanwhile was not heard here."""
+        """The bus is back: what operators have changed meanwhile may not have been heard here."""
         central = self._central
-        held = {session.charger_id: session for session in central.registry.all()}
+        held = {session.identity: session for session in central.registry.all()}
+        for identity, rule in self._rules(held).items():
+            told = rule.as_told
+            if told["shut_out"] is None and rule.password_hash != held[identity].password_hash:
+                told["shut_out"] = "the password of this charger has changed"
+            central.feed.tell_here([ChargerChanged(identity, **told)])
+
+    def _rules(self, identities: Collection[str]) -> dict[str, connections.Rule]:
+        """How chargers are dealt with; empty: the database is away, and who comes back is looked at then."""
         try:
-            with central.database.reading() as conn:
-                rules = connections.rules(conn, held.keys(), central.settings)
+            with self._central.database.reading() as conn:
+                return connections.rules(conn, identities, self._central.settings)
         except ChargerManagementError:
-            return  # the database is away as well: its return drops nobody, their next message looks again
-        for charger_id, rule in rules.items():
-            central.feed.tell_here([ChargerChanged(held[charger_id].identity, **rule)])
+            return {}

@@ -86,12 +86,15 @@ class Session(Speaker):
         last_seen: LastSeen,
         handle: Handle,
         timeouts_before_drop: int = 3,
+        password_hash: str | None = None,
         **speaks: Any,
     ) -> None:
         super().__init__(identity, socket=socket, **speaks)
         #: When the socket was opened (monotonic seconds): a charger that says nothing is silent since then.
         self.connected_at = clock.monotonic()
         self.conversation = Conversation()
+        #: Of the charger, when the socket was opened.
+        self.password_hash = password_hash
         #: No more calls can be made: the socket has ended.
         self.ended = False
         self._last_seen = last_seen

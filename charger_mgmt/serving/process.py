@@ -46,7 +46,7 @@ class Process:
         bus = None
         if settings.redis_url:
             name = database.engine.url.database or ""
-            bus = Bus(settings.redis_url, name, process_id, lambda fact: feed.tell_here([fact]))
+            bus = Bus(settings.redis_url, name, process_id)
             feed.beyond = bus.publish
         self.central = CentralSystem(
             settings=settings,
