@@ -14,12 +14,23 @@ from pymysql.converters import conversions
 from pymysql.err import InterfaceError, OperationalError
 from sqlalchemy import Connection, Engine, create_engine, event
 from sqlalchemy.engine import make_url
+from sqlalchemy.exc import DisconnectionError
+from sqlalchemy.pool import Pool
 
+from .. import clock
 from ..settings import Settings
 
 #: How PyMySQL reads what the server sends. Its own way with a time, a regular expression and seven
 #: conversions, takes twenty times as long; no `sql_mode` of ours lets a time be stored that is none.
 _CONVERSIONS = conversions | {FIELD_TYPE.DATETIME: datetime.fromisoformat}
+
+
+#: Seconds for which a lock is waited for, if a statement may take so long.
+_LOCK_WAIT = 5
+#: Seconds after which a connection is replaced, and the server ends one that nobody uses: the host may be gone.
+_KEPT, _UNUSED = 1800, 1900
+#: The same with MySQL.
+_MYSQL_KEPT, _MYSQL_UNUSED = 20, 30
 
 
 def options(settings: Settings) -> dict[str, Any]:
@@ -34,7 +45,7 @@ def options(settings: Settings) -> dict[str, Any]:
         "max_overflow": 0,
         "pool_timeout": timeout,
         "pool_pre_ping": True,
-        "pool_recycle": 1800,
+        "pool_recycle": _KEPT,
         "connect_args": {
             "connect_timeout": min(5, timeout),
             "read_timeout": timeout,
@@ -44,9 +55,23 @@ def options(settings: Settings) -> dict[str, Any]:
             # Times are UTC, bad values are errors, on every server alike.
             "init_command": "SET SESSION time_zone='+00:00',"
             " sql_mode='STRICT_ALL_TABLES,NO_ZERO_DATE,NO_ZERO_IN_DATE,ERROR_FOR_DIVISION_BY_ZERO,"
-            "NO_ENGINE_SUBSTITUTION', innodb_lock_wait_timeout=5",
+            f"NO_ENGINE_SUBSTITUTION', {_patience(timeout)}",
         },
     }
+
+
+def _patience(statement_timeout: int) -> str:
+    """What the server waits for.
+
+    A host that vanishes in the middle of a transaction must not hold its locks for hours (TCP notices nothing), or all others
+    wait for it: MariaDB ends such a transaction before others give up waiting, MySQL, which cannot, the connection.
+    """
+    lock_wait = max(1, min(_LOCK_WAIT, statement_timeout - 1))
+    return (
+        f"innodb_lock_wait_timeout={lock_wait}"
+        f" /*M! , wait_timeout={_UNUSED}, idle_transaction_timeout={max(1, lock_wait - 1)} */"
+        f" /*!80000 , wait_timeout={_MYSQL_UNUSED} */"
+    )
 
 
 def _keep_private(file: str | None) -> None:
@@ -105,6 +130,15 @@ def _prepare_sqlite(connection: Any, _record: Any) -> None:
     for pragma in ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON", "busy_timeout=10000"):
         cursor.execute(f"PRAGMA {pragma}")
     cursor.close()
+
+
+@event.listens_for(Pool, "checkout")
+def _replace_before_mysql_does(connection: Any, record: Any, _proxy: Any) -> None:
+    """MySQL ends connections that were not used for a while."""
+    now = clock.monotonic()
+    used, record.info["used"] = record.info.get("used", now), now
+    if now - used > _MYSQL_KEPT and "MariaDB" not in getattr(connection, "server_version", "MariaDB"):
+        raise DisconnectionError
 
 
 @event.listens_for(Engine, "begin")

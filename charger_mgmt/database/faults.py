@@ -96,6 +96,11 @@ def classify(error: BaseException) -> Fault:
     return Fault.POISON
 
 
+def is_timeout(error: BaseException) -> bool:
+    """The database did not answer in time; else the connection was ended."""
+    return "timed out" in str(getattr(error, "orig", None) or error)
+
+
 def is_already_there(error: BaseException) -> bool:
     """Another connection has just committed a row with the same key: whoever looks again will find it."""
     cause = error.orig if isinstance(error, exc.IntegrityError) else None

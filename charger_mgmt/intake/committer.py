@@ -23,7 +23,7 @@ from sqlalchemy import Connection
 from .. import clock
 from ..beside import LONG
 from ..database.database import Database
-from ..database.faults import Fault, classify, first_line, is_already_there
+from ..database.faults import Fault, classify, first_line, is_already_there, is_timeout
 from ..domain.facts import Fact, Goes
 from ..errors import DatabaseAway
 from ..feed import Feed
@@ -274,8 +274,9 @@ class Committer:
     ) -> bool:
         fault, soon = classify(error), took < STALE_SECONDS
         if fault is Fault.AWAY:
-            # A stale connection; or it took longer than a statement may: it was we who stood still.
-            return attempt == 1 and (soon or took > self._settings.database_timeout + LATE)
+            # A connection that was ended, perhaps since we stood still; or an answer that took longer than one may.
+            ended = soon or not is_timeout(error)
+            return attempt == 1 and (ended or took > self._settings.database_timeout + LATE)
         # The same session on another socket, committed a moment ago, is contention of a kind.
         contended = fault is Fault.CONTENTION or is_already_there(error)
         return attempt < attempts and (fault is Fault.CROWDED or (contended and (soon or alone)))

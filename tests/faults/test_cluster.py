@@ -161,19 +161,24 @@ def test_a_charger_that_jumps_between_hosts_while_it_is_called(scenario: Scenari
     heard: list[str] = []
 
     def jumps() -> None:
-        for number in range(12):
-            with booted((one, two)[number % 2], "JUMPS") as charger:
-                charger.socket.settimeout(0.2)
-                until = time.monotonic() + 0.8
-                while time.monotonic() < until:
-                    try:
-                        said = charger.hears_json()
-                    except (TimeoutError, EOFError, OSError):
-                        continue
-                    if said[0] == 2:
-                        heard.append(said[1])
-                        charger.says(f'[3,"{said[1]}",{{}}]')
-        over.set()
+        try:
+            for number in range(12):
+                stays((one, two)[number % 2])
+        finally:
+            over.set()
+
+    def stays(server: GunicornServer) -> None:
+        with booted(server, "JUMPS") as charger:
+            charger.socket.settimeout(0.2)
+            until = time.monotonic() + 0.8
+            while time.monotonic() < until:
+                try:
+                    said = charger.hears_json()
+                except (TimeoutError, EOFError, OSError):
+                    continue
+                if said[0] == 2:
+                    heard.append(said[1])
+                    charger.says(f'[3,"{said[1]}",{{}}]')
 
     states = []
     with ThreadPoolExecutor(1) as pool:

@@ -22,7 +22,8 @@ class HAProxy:
     """`haproxy` by deploy/haproxy.cfg, in front of servers on these ports; a context manager: it starts, and is gone
     at the end."""
 
-    def __init__(self, *targets: int) -> None:
+    def __init__(self, *targets: int | str) -> None:
+        """`targets`: ports of this machine, or host:port."""
         self.host, self.port = "127.0.0.1", free_port()
         self._folder = tempfile.TemporaryDirectory(prefix="charger-mgmt-haproxy-")
         self._file = Path(self._folder.name) / "haproxy.cfg"
@@ -33,7 +34,8 @@ class HAProxy:
         )
         head = re.sub(r"(?m)^    server .*\n", "", recipe).replace("bind :80", f"bind 127.0.0.1:{self.port}")
         servers = [
-            f"    server host{number} 127.0.0.1:{target}\n" for number, target in enumerate(targets, 1)
+            f"    server host{number} {target if isinstance(target, str) else f'127.0.0.1:{target}'}\n"
+            for number, target in enumerate(targets, 1)
         ]
         self._file.write_text(head + "".join(servers))
         self._process: subprocess.Popen[bytes] | None = None

@@ -196,7 +196,7 @@ class MariaDB(DatabaseServer):
                 "--innodb-buffer-pool-size=128M",
                 "--innodb-fast-shutdown=2",
                 "--max-connections=400",
-                *(option for option in server_options if option.startswith("--max-connections")),
+                *(o for o in server_options if o.startswith(("--max-connections", "--bind-address"))),
             ]
         except RuntimeError:
             shutil.rmtree(self.folder, ignore_errors=True)

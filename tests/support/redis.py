@@ -18,8 +18,8 @@ _PATH = f"{os.environ.get('PATH', '')}:/usr/sbin:/usr/local/sbin"
 class Redis:
     """`redis-server` on a port of its own; as a context manager it starts, and is gone at the end."""
 
-    def __init__(self) -> None:
-        self.host, self.port = "127.0.0.1", free_port()
+    def __init__(self, host: str = "127.0.0.1") -> None:
+        self.host, self.port = host, free_port()
         self._folder = tempfile.TemporaryDirectory(prefix="charger-mgmt-redis-")
         self._process: subprocess.Popen[bytes] | None = None
         self._last_will: LastWill | None = None
@@ -51,7 +51,7 @@ class Redis:
             [
                 program,
                 *("--port", str(self.port), "--bind", self.host, "--dir", self._folder.name),
-                *("--save", "", "--appendonly", "no"),
+                *("--save", "", "--appendonly", "no", "--protected-mode", "no"),
             ],
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,

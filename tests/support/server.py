@@ -22,6 +22,7 @@ from charger_mgmt.access import accounts
 from charger_mgmt.extensions import db
 from charger_mgmt.serving.process import process_of
 
+from .network import Host
 from .processes import LastWill, children, free_port, is_running, kill_group, wait_until
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -59,10 +60,13 @@ class GunicornServer:
         database_url: str,
         environ: Mapping[str, str] | None = None,
         command: Sequence[str] = (sys.executable, "-m", "gunicorn", "-c", "gunicorn.conf.py", "wsgi:app"),
+        on: Host | None = None,
     ) -> None:
-        """`environ` is added to the server's environment (HEARTBEAT_TIMEOUT, CHARGER_ONBOARDING, …)."""
-        self.command = list(command)
-        self.host = "127.0.0.1"
+        """`environ` is added to the server's environment (HEARTBEAT_TIMEOUT, CHARGER_ONBOARDING, …); `on` which host it
+        runs, if not on this machine's own network.
+        """
+        self.command = [*(on.command if on else ()), *command]
+        self.host = on.address if on else "127.0.0.1"
         self.port = free_port()
         self.folder = tempfile.TemporaryDirectory(prefix="charger-mgmt-server-")
         self.log_file = Path(self.folder.name) / "gunicorn.log"
