@@ -18,7 +18,7 @@ from tests.support.mariadb import MariaDB
 from tests.support.processes import wait_until
 from tests.support.redis import Redis
 from tests.support.server import GunicornServer
-from tests.wire.raw import booted
+from tests.wire.raw import booted, dialed
 
 from .conftest import ENVIRON, Scenario, must_be_quiet
 from .crew import Crew
@@ -26,7 +26,7 @@ from .crew import Crew
 pytestmark = [pytest.mark.wire, pytest.mark.mariadb]
 
 CHARGERS = 200
-LEASE, DRAIN = 6, 5
+LEASE, DRAIN = 6, 8
 FLEET = {
     "AUTOMATIC_CALLS": "off",
     "LEASE_SECONDS": str(LEASE),
@@ -168,7 +168,7 @@ def test_a_charger_that_jumps_between_hosts_while_it_is_called(scenario: Scenari
             over.set()
 
     def stays(server: GunicornServer) -> None:
-        with booted(server, "JUMPS") as charger:
+        with dialed(server, "JUMPS") as charger:
             charger.socket.settimeout(0.2)
             until = time.monotonic() + 0.8
             while time.monotonic() < until:
@@ -181,6 +181,8 @@ def test_a_charger_that_jumps_between_hosts_while_it_is_called(scenario: Scenari
                     charger.says(f'[3,"{said[1]}",{{}}]')
 
     states = []
+    with booted(one, "JUMPS"):
+        pass
     with ThreadPoolExecutor(1) as pool:
         jumping = pool.submit(jumps)
         turn = 0

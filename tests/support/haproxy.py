@@ -15,29 +15,24 @@ from .processes import LastWill, free_port, wait_until
 
 _PATH = f"{os.environ.get('PATH', '')}:/usr/sbin:/usr/local/sbin"
 #: What we tell operators to use.
-_RECIPE = Path(__file__).resolve().parents[2] / "deploy" / "haproxy.cfg"
+_RECIPES = Path(__file__).resolve().parents[2] / "deploy"
 
 
 class HAProxy:
-    """`haproxy` by deploy/haproxy.cfg, in front of servers on these ports; a context manager: it starts, and is gone
+    """`haproxy` by a recipe of deploy/, in front of servers on these ports; a context manager: it starts, and is gone
     at the end."""
 
-    def __init__(self, *targets: int | str) -> None:
+    def __init__(self, *targets: int | str, recipe: str = "haproxy.cfg") -> None:
         """`targets`: ports of this machine, or host:port."""
         self.host, self.port = "127.0.0.1", free_port()
         self._folder = tempfile.TemporaryDirectory(prefix="charger-mgmt-haproxy-")
         self._file = Path(self._folder.name) / "haproxy.cfg"
-        recipe = (
-            _RECIPE.read_text()
-            .replace("maxconn 20000", "maxconn 4000")
-            .replace("maxconn 10000", "maxconn 2000")
-        )
-        head = re.sub(r"(?m)^    server .*\n", "", recipe).replace("bind :80", f"bind 127.0.0.1:{self.port}")
-        servers = [
-            f"    server host{number} {target if isinstance(target, str) else f'127.0.0.1:{target}'}\n"
-            for number, target in enumerate(targets, 1)
-        ]
-        self._file.write_text(head + "".join(servers))
+        text = (_RECIPES / recipe).read_text()
+        text = text.replace("maxconn 20000", "maxconn 4000").replace("maxconn 10000", "maxconn 2000")
+        text = re.sub(r"(?m)^    bind :\d+$", f"    bind {self.host}:{self.port}", text)
+        addresses = iter(each if isinstance(each, str) else f"127.0.0.1:{each}" for each in targets)
+        text = re.sub(r"(?m)^    server .*\n?", lambda line: _at(line[0], next(addresses, None)), text)
+        self._file.write_text(text)
         self._process: subprocess.Popen[bytes] | None = None
         self._last_will: LastWill | None = None
 
@@ -80,3 +75,8 @@ class HAProxy:
         except OSError:
             return False
         return True
+
+
+def _at(line: str, address: str | None) -> str:
+    """A server's line with another address; without one it is left out."""
+    return re.sub(r"(    server \w+) \S+", rf"\1 {address}", line) if address else ""
