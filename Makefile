@@ -166,6 +166,10 @@ tools:
 	command -v npm >/dev/null || missing="$$missing npm"; \
 	PATH="$$PATH:/usr/sbin:/usr/local/sbin" command -v haproxy >/dev/null || missing="$$missing haproxy"; \
 	command -v redis-server >/dev/null || missing="$$missing redis-server"; \
+	PATH="$$PATH:/usr/sbin:/usr/local/sbin" command -v nginx >/dev/null || missing="$$missing nginx-light"; \
+	PATH="$$PATH:/usr/sbin:/sbin" command -v ip >/dev/null || missing="$$missing iproute2"; \
+	command -v systemd-analyze >/dev/null || missing="$$missing systemd"; \
+	[ -e /usr/lib/galera/libgalera_smm.so ] || missing="$$missing galera-4"; \
 	ls /usr/lib/*/faketime/libfaketime.so.1 >/dev/null 2>&1 || missing="$$missing libfaketime"; \
 	[ -n "$$missing" ] || exit 0; \
 	as_root="$(AS_ROOT)"; \

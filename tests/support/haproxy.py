@@ -22,8 +22,11 @@ class HAProxy:
     """`haproxy` by a recipe of deploy/, in front of servers on these ports; a context manager: it starts, and is gone
     at the end."""
 
-    def __init__(self, *targets: int | str, recipe: str = "haproxy.cfg") -> None:
-        """`targets`: ports of this machine, or host:port."""
+    def __init__(
+        self, *targets: int | str, recipe: str = "haproxy.cfg", certificate: Path | None = None
+    ) -> None:
+        """`targets`: ports of this machine, or host:port. `certificate`: it is also there by TLS, on `tls_port`."""
+        self.tls_port = free_port()
         self.host, self.port = "127.0.0.1", free_port()
         self._folder = tempfile.TemporaryDirectory(prefix="charger-mgmt-haproxy-")
         self._file = Path(self._folder.name) / "haproxy.cfg"
@@ -32,6 +35,9 @@ class HAProxy:
         text = re.sub(r"(?m)^    bind :\d+$", f"    bind {self.host}:{self.port}", text)
         addresses = iter(each if isinstance(each, str) else f"127.0.0.1:{each}" for each in targets)
         text = re.sub(r"(?m)^    server .*\n?", lambda line: _at(line[0], next(addresses, None)), text)
+        if certificate is not None:
+            text = text.replace("    #bind :443", f"    bind {self.host}:{self.tls_port}")
+            text = text.replace("/etc/haproxy/certificate.pem", str(certificate))
         self._file.write_text(text)
         self._process: subprocess.Popen[bytes] | None = None
         self._last_will: LastWill | None = None
@@ -57,7 +63,7 @@ class HAProxy:
             start_new_session=True,
         )
         self._last_will = LastWill(self._process.pid)
-        wait_until(self._answers, seconds=10, what="HAProxy listens")
+        wait_until(lambda: listens(self.host, self.port), seconds=10, what="HAProxy listens")
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
@@ -69,12 +75,12 @@ class HAProxy:
             self._last_will.revoke()
         self._folder.cleanup()
 
-    def _answers(self) -> bool:
-        try:
-            socket.create_connection((self.host, self.port), timeout=1).close()
-        except OSError:
-            return False
-        return True
+def listens(host: str, port: int) -> bool:
+    try:
+        socket.create_connection((host, port), timeout=1).close()
+    except OSError:
+        return False
+    return True
 
 
 def _at(line: str, address: str | None) -> str:
