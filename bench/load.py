@@ -11,6 +11,7 @@ object with what it saw. A job:
     rate                    messages a second in all (an open loop: due times do not wait for answers);
                             null: every charger sends as soon as it has its answer (a closed loop)
     warm_up                 seconds before the measuring begins
+    window                  how many may be on their way in at once
     groups                  instead of talk and rate: [{"talk", "sockets", "rate"}, …] at the same time
 """
 
@@ -113,7 +114,7 @@ class Load:
         self.measuring = False
         #: In a storm nobody waits until all have connected: sockets are part of what is measured.
         self.storm = bool(job.get("storm"))
-        self.window = _STORM_WINDOW if self.storm else _WINDOW
+        self.window = job.get("window") or (_STORM_WINDOW if self.storm else _WINDOW)
         #: Open loop: the last answers, which the chargers' talks want when their next turn comes.
         self.answers: dict[int, bytes] = {}
 

@@ -91,9 +91,7 @@ def run(*, rows: int) -> dict[str, Any]:
             sets = []
             for number in range(100):
                 key = f"LEFT(UNHEX(SHA2(CONCAT('s{number}-', id), 256)), {length})"
-                new = (
-                    f"SELECT {columns.replace('sample_key', key)} FROM {into} WHERE id BETWEEN {rows - 300} AND {rows - 1}"
-                )
+                new = f"SELECT {columns.replace('sample_key', key)} FROM {into} WHERE id BETWEEN {rows - 300} AND {rows - 1}"
                 sets.append(timed(f"INSERT IGNORE INTO {into} ({columns}) {new}"))
             seen["set_of_300_ms"] = 1000 * sorted(sets)[50]
             again = f"SELECT {columns} FROM {into} WHERE id BETWEEN {rows // 2} AND {rows // 2 + 299}"
@@ -101,7 +99,8 @@ def run(*, rows: int) -> dict[str, Any]:
             (count,) = database.execute(f"SELECT COUNT(*) FROM {into}", name)
             seen["rows"] = int(count[0])
             looks = [
-                timed(f"SELECT COUNT(*) FROM {into} WHERE transaction_id = {1 + number * 7 % (rows // 100)}") for number in range(200)
+                timed(f"SELECT COUNT(*) FROM {into} WHERE transaction_id = {1 + number * 7 % (rows // 100)}")
+                for number in range(200)
             ]
             seen["session_ms"] = 1000 * sorted(looks)[100]
             oldest = DAY0 + 30
@@ -121,7 +120,9 @@ def run(*, rows: int) -> dict[str, Any]:
 
 
 def show(figures: dict[str, Any]) -> str:
-    rows: list[list[Any]] = [[f"{figures['rows']:,} samples of {figures['months']} months", "as it is", "partitioned"]]
+    rows: list[list[Any]] = [
+        [f"{figures['rows']:,} samples of {figures['months']} months", "as it is", "partitioned"]
+    ]
     for what, key, digits in (
         ("filled, s", "filled_s", 1),
         ("a set of 300 new ones, ms", "set_of_300_ms", 1),

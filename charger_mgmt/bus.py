@@ -28,7 +28,7 @@ from redis.exceptions import RedisError
 from redis.retry import Retry
 
 from . import clock
-from .feed import KINDS, Happened, LogInTried, NewConnectionWanted
+from .feed import KINDS, DoorTried, Happened, LogInTried, NewConnectionWanted
 
 log = logging.getLogger(__name__)
 
@@ -43,7 +43,7 @@ MOST_WAITING: Final = 10_000
 FACTS_KEPT: Final = 10_000
 _AT_A_TIME: Final = 500
 #: These are not told any more when they are so old (milliseconds): they are about the moment.
-PASSING: Final = (LogInTried, NewConnectionWanted)
+PASSING: Final = (DoorTried, LogInTried, NewConnectionWanted)
 _PASSED: Final = 10_000
 #: Facts in one write.
 _PORTION: Final = 200

@@ -120,6 +120,15 @@ class LogInTried:
     identity: str = ""
 
 
+@dataclass(frozen=True, slots=True)
+class DoorTried:
+    """A wrong password, or a name that nobody knows (`new`), was tried at the chargers' door, from this address."""
+
+    identity: str
+    address: str
+    new: bool
+
+
 Happened: TypeAlias = (
     SessionBegan
     | SessionEnded
@@ -129,6 +138,7 @@ Happened: TypeAlias = (
     | NewConnectionWanted
     | ConnectionTaken
     | LogInTried
+    | DoorTried
 )
 #: By their names.
 KINDS: Final = {kind.__name__: kind for kind in get_args(Happened)}

@@ -6,7 +6,7 @@ import gevent
 import pytest
 
 from charger_mgmt import clock
-from charger_mgmt.gateway.pacing import RECOVERY, Pacing, heartbeat_interval, retry_after
+from charger_mgmt.gateway.pacing import LINE, RECOVERY, Pacing, heartbeat_interval, retry_after
 from charger_mgmt.serving.process import process_of
 from charger_mgmt.simulate.transport import HandshakeRefused
 
@@ -72,11 +72,15 @@ def test_boots_after_an_outage_get_shorter_intervals_in_both_dialects(app, charg
 def test_a_newcomer_waits_for_room_and_gets_it():
     pacing = Pacing(1)
     with pacing.entering():
-        waiting = gevent.spawn(pacing.waits_for_room, 5)
+        waiting = [gevent.spawn(pacing.waits_for_room, 5) for _ in range(LINE)]
         crowded_out = gevent.spawn(pacing.waits_for_room, 5)
         gevent.sleep(0)
-        assert (waiting.ready(), crowded_out.get()) == (False, False)
-    assert waiting.get(timeout=1)
+        assert not any(each.ready() for each in waiting)
+        assert crowded_out.get() is False
+    for each in waiting:  # one enters when another one is in
+        assert each.get(timeout=1)
+        with pacing.entering():
+            pass
 
 
 def test_a_newcomer_does_not_wait_for_ever():

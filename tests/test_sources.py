@@ -86,11 +86,24 @@ def test_guesses_slow_down_a_source_and_not_the_chargers_of_its_place(
 
 
 def test_a_source_brings_so_many_new_chargers_in_an_hour(doors: Sources, now: list[float]) -> None:
-    assert [doors.new_charger_wait(HERE) for _ in range(3)] == [0, 0, 0]
-    assert doors.new_charger_wait(HERE) == 1200
-    assert doors.new_charger_wait(THERE) == 0
+    assert [doors.new_charger_wait("NEW", HERE) for _ in range(3)] == [0, 0, 0]
+    assert doors.new_charger_wait("NEW", HERE) == 1200
+    assert doors.new_charger_wait("NEW", THERE) == 0
     now[0] += 1200
-    assert doors.new_charger_wait(HERE) == 0
+    assert doors.new_charger_wait("NEW", HERE) == 0
+
+
+def test_guesses_and_new_names_count_wherever_they_are_tried(doors: Sources, now: list[float]) -> None:
+    elsewhere = Sources(replace(config.load({}), **LIMITS))
+    elsewhere.tell = doors.hear
+    for _ in range(int(limits.GUESSES_AT_ONCE)):
+        elsewhere.guessed("CP1", HERE)
+    assert doors.guesses(HERE)
+    assert doors.guess_wait("CP1", HERE) > 0
+    assert not doors.guesses(THERE)
+    assert [elsewhere.new_charger_wait("NEW", HERE) for _ in range(2)] == [0, 0]
+    assert doors.new_charger_wait("NEW", HERE) == 0
+    assert doors.new_charger_wait("NEW", HERE) > 0
 
 
 def test_one_identity_dials_so_often(doors: Sources, now: list[float]) -> None:
@@ -136,7 +149,7 @@ def test_sockets_without_a_password_are_counted_by_source(doors: Sources) -> Non
 
 def test_zero_means_no_limit(now: list[float]) -> None:
     free = Sources(replace(config.load({}), **dict.fromkeys(LIMITS, 0)))
-    assert not any(free.new_charger_wait(HERE) for _ in range(10_000))
+    assert not any(free.new_charger_wait("NEW", HERE) for _ in range(10_000))
     assert free.takes_unapproved("CP1", 10**12)
     assert free.takes_unapproved("CP1", 1)
     for _ in range(10_000):
@@ -152,7 +165,7 @@ def test_memory_is_bounded(doors: Sources, monkeypatch: pytest.MonkeyPatch) -> N
         doors.penalise("CP1", address, proven=False)
         doors.takes_refused(address, 1)
         doors.is_news(f"CP{number}")
-        doors.new_charger_wait(address)
+        doors.new_charger_wait("NEW", address)
         doors.proved(f"CP{number}", address)
         doors.takes_unapproved(f"CP{number}", 1)
         doors.dial_wait(f"CP{number}", address)

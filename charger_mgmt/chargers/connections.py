@@ -56,6 +56,7 @@ _OWN_SOCKETS = [each.name for each in dialect.BY_NAME.values() if each.takes_cal
 _RULES = select(
     _C.identity, _C.approved, _C.blocked, _C.strict, _C.automatic_calls, _C.removed_at, _C.password_hash
 ).where(bulk.among(_C.identity, "identities"))
+_PLACES = select(_C.process_id).where(bulk.among(_C.identity, "identities"), _C.connected.is_(True))
 #: So many chargers go into one statement.
 _PORTION = 1000
 #: Of connections whose process ended without a word.
@@ -180,6 +181,12 @@ def owners(conn: Connection) -> set[str]:
 def of_process(conn: Connection, process_id: str) -> set[int]:
     """The row ids of the chargers that are connected to a process."""
     return set(conn.scalars(select(_C.id).where(_C.connected.is_(True), _C.process_id == process_id)))
+
+
+def places(conn: Connection, identities: Iterable[str]) -> list[str | None]:
+    """The processes to which these chargers are connected; those that are to none are left out."""
+    wanted = {"identities": [storable(identity) for identity in identities]}
+    return list(conn.scalars(_PLACES, wanted))
 
 
 def generations(conn: Connection, charger_ids: Iterable[int]) -> dict[int, int]:

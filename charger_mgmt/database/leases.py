@@ -37,12 +37,12 @@ def take(conn: Connection, process_id: str) -> None:
     )
 
 
-def renew(conn: Connection, process_id: str, sockets: int) -> bool:
-    """It still does; False: it was taken for dead meanwhile, and what it held has been put right."""
+def renew(conn: Connection, process_id: str, sockets: int, *, draining: bool) -> bool:
+    """It still does, and holds so many; `draining`: it is about to end. False: it was taken for dead meanwhile, and what it held has been put right."""
     changed = conn.execute(
         update(Lease.__table__)
         .where(_L.id == process_id)
-        .values(renewed_at=database_now(conn), sockets=sockets)
+        .values(renewed_at=database_now(conn), sockets=sockets, draining=draining)
     )
     return changed.rowcount == 1
 

@@ -473,3 +473,5 @@ class Lease(Base):
     renewed_at: Mapped[datetime] = mapped_column(UtcDateTime)
     #: Chargers' sockets that it holds.
     sockets: Mapped[int] = mapped_column(Integer, server_default=text("0"))
+    #: It is about to end, and lets its chargers go.
+    draining: Mapped[bool] = mapped_column(Boolean, default=False, server_default=false())

@@ -282,7 +282,7 @@ class Admission:
         missing = not offered and row is not None and row.allow_missing_subprotocol
         if OCPP16 not in offered and not missing:
             return _no_subprotocol()
-        if row is None and (seconds := self._sources.new_charger_wait(address)):
+        if row is None and (seconds := self._sources.new_charger_wait(identity, address)):
             log.warning(
                 "%s: refused, too many new chargers (NEW_CHARGERS_PER_SOURCE) came from there", address
             )

@@ -277,7 +277,7 @@ class FlatSession:
                 raise _Refused(_OPEN_WITH_IT)
             if message.said.row.taken is Taken.ACCEPTED:
                 raise _Refused("this charger is not known yet; send a BootNotification first")
-            if self._connections.sources.new_charger_wait(self.socket.address):
+            if self._connections.sources.new_charger_wait(message.identity, self.socket.address):
                 raise _Refused("too many chargers that nobody knows came from here")
         elif shut_out(row.blocked, row.approved):
             raise _Refused("this charger is not let in")

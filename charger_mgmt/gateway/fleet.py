@@ -38,8 +38,12 @@ log = logging.getLogger(__name__)
 
 #: Of LEASE_SECONDS, see above.
 TURN, LETS_GO, DEAD = 1 / 6, 4 / 6, 5 / 6
-#: A worker may hold so much of its share and so many more; beyond it so many of a hundred are let go in a turn.
+#: A process may hold so much of its share and so many more; beyond it so many of a hundred are let go in a turn.
 MOST, LEAST_SURPLUS, AT_A_TURN = 1.1, 50, 0.03
+#: The next ones go when so many of the last have found a place, or after so many seconds.
+ENOUGH, LATEST_BACK = 0.9, 60.0
+#: When so many came back here, of at least so many, there is no use in it for so many seconds.
+_TELLING, SHARES_AGAIN_AFTER = 5, 600.0
 _TAKEN_OVER = "a newer connection of this charger has taken over"
 
 
@@ -53,6 +57,10 @@ class Fleet:
         self._renewed_at = self._since = clock.monotonic()
         #: Chargers beyond this worker's share, at the last turn.
         self._surplus = 0
+        #: Those that were let go last, and when; when others may be again (monotonic seconds).
+        self._let_go: set[str] = set()
+        self._let_go_at = 0.0
+        self._shares_again_at = 0.0
         #: It has a lease: not yet, when the database was away at the start.
         self._taken_up = False
         self._over = False
@@ -78,6 +86,7 @@ class Fleet:
     def start(self) -> None:
         """Renew, and watch the others, for as long as this process lives."""
         gevent.spawn(self._run)
+        gevent.spawn(self._watch_ourselves)
 
     def give_up(self) -> None:
         """This process serves no longer."""
@@ -99,7 +108,13 @@ class Fleet:
             except Exception as error:
                 if classify(error) is Fault.POISON:  # a defect must not end the watch
                     log.exception("the lease could not be looked after")
-            self._let_go_if_lost()
+
+    def _watch_ourselves(self) -> None:
+        """A turn may take longer than the lease: a database that is away answers nothing for a while."""
+        while not self._over:
+            gevent.sleep(self._lease * TURN / 2)
+            if self._taken_up:
+                self._let_go_if_lost()
 
     def _turn(self) -> None:
         """Raises SQLAlchemyError: the database is away."""
@@ -107,7 +122,9 @@ class Fleet:
         self._bus.renew(self._lease * DEAD)
         began = clock.monotonic()
         with central.database.engine.begin() as conn:
-            renewed = leases.renew(conn, central.process_id, len(central.registry.held()))
+            renewed = leases.renew(
+                conn, central.process_id, len(central.registry.held()), draining=central.draining
+            )
         if self._over:
             return
         if not renewed:
@@ -152,9 +169,10 @@ class Fleet:
         """What processes have left behind that are no more."""
         central = self._central
         with central.database.engine.connect() as conn:
+            # Who has a lease is asked last: one that has just begun has it before it has anything else.
+            left, unfinished = connections.owners(conn), command_rows.owners(conn)
             there = {row.id for row in leases.every(conn)}
-            left = connections.owners(conn) - there
-            unfinished = command_rows.owners(conn) - there
+        left, unfinished = left - there, unfinished - there
         for process_id in left:
             with central.database.engine.begin() as conn:
                 count = connections.put_right_of(conn, process_id, clock.now())
@@ -184,27 +202,43 @@ class Fleet:
         os.kill(os.getpid(), signal.SIGTERM)
 
     def _share(self, there: Sequence[AnyRow]) -> None:
-        """Let some chargers go when this worker holds more than its share of those that come to its server's port.
+        """Let some chargers go when this process holds more than its share.
 
-        Who of several workers accepts a connection is chance; after one was killed the others have its chargers.
+        Who of several workers accepts a connection is chance; after one was killed the others have its chargers, and a host
+        that comes back has none. They dial again, and the balancer, or chance, leads most of them to another one;
+        where all come back, nobody shares with this process.
         """
         central = self._central
-        mine = next((row for row in there if row.id == central.process_id), None)
-        siblings = [
-            row for row in there if mine and (row.host, row.server_pid) == (mine.host, mine.server_pid)
-        ]
-        if mine is None or len(siblings) < 2 or central.draining:
+        others = [row for row in there if row.id != central.process_id and not row.draining]
+        if not others or central.draining or not self._are_in_again():
             return
         held = central.registry.all()
-        share = sum(row.sockets for row in siblings) / len(siblings)
+        share = (len(held) + sum(row.sockets for row in others)) / (1 + len(others))
         surplus = int(len(held) - MOST * share)
         before, self._surplus = self._surplus, surplus
         if min(before, surplus) <= LEAST_SURPLUS:  # the others' numbers are a turn old
             return
         leaving = random.sample(held, min(surplus, max(1, int(len(held) * AT_A_TURN))))
-        log.info("%d of %d chargers are let go: a worker's share is %d", len(leaving), len(held), share)
+        log.info("%d of %d chargers are let go: a process's share is %d", len(leaving), len(held), share)
+        self._let_go, self._let_go_at = {session.identity for session in leaving}, clock.monotonic()
         for session in leaving:
-            session.close(frames.SERVICE_RESTART, "another worker has more room")
+            session.close(frames.SERVICE_RESTART, "another process has more room")
+
+    def _are_in_again(self) -> bool:
+        """Whether (nearly) all that were let go have found a place, and it was not here for all of them."""
+        now, gone = clock.monotonic(), self._let_go
+        if not gone:
+            return now >= self._shares_again_at
+        with self._central.database.engine.connect() as conn:
+            places = connections.places(conn, gone)
+        if len(places) < ENOUGH * len(gone) and now - self._let_go_at < LATEST_BACK:
+            return False
+        self._let_go = set()
+        if len(gone) >= _TELLING and places.count(self._central.process_id) >= ENOUGH * len(gone):
+            self._shares_again_at = now + SHARES_AGAIN_AFTER
+            log.info("chargers that were let go came back here: none are, for %d s", SHARES_AGAIN_AFTER)
+            return False
+        return True
 
     # Whose socket is the newest
 

@@ -16,6 +16,8 @@ RECOVERY = 600.0
 #: The shortest interval then, as a share of the ordinary one. Only ever shorter: a longer one would outlast
 #: the limit of silence.
 SHORTEST = 0.5
+#: So many times as many as may be on their way in stand in line. Who dials anew costs more, and loses seconds.
+LINE = 5
 #: A charger that was turned away may knock again after so many seconds, at random.
 SOONEST, LATEST = 1, 10
 
@@ -30,7 +32,7 @@ class Pacing:
     def __init__(self, most: int) -> None:
         self._most = most
         self._entering = 0
-        #: Newcomers that wait for room, at most as many again.
+        #: Newcomers that wait for room.
         self._line: deque[Event] = deque()
 
     @property
@@ -42,7 +44,7 @@ class Pacing:
         deadline = monotonic() + seconds
         first = len(self._line)
         while self.is_full:  # also after a turn: one who was let in before may have taken the room meanwhile
-            if first >= self._most:
+            if first >= LINE * self._most:
                 return False
             turn = Event()
             self._line.insert(first, turn)

@@ -1,7 +1,8 @@
 """What one source, or one charger that nobody has approved, may take of the chargers' door.
 
 A source is an IPv4 address or the network of an IPv6 one (64 bits); behind a proxy of ours it is the client's
-(TRUSTED_PROXIES). All of it is in this process's memory, bounded, and forgets the oldest first.
+(TRUSTED_PROXIES). All of it is in this process's memory, bounded, and forgets the oldest first. Wrong passwords and new names
+count wherever in the fleet they are tried (`tell`, `hear`); the rest is this process's own business.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ from collections.abc import Callable
 from typing import Final, TypeVar
 
 from ..clock import monotonic
+from ..feed import DoorTried
 from ..proxies import source
 from ..settings import Settings
 from ..websocket import fairness
@@ -58,6 +60,15 @@ class Sources:
         self._unapproved: OrderedDict[str, Bucket] = OrderedDict()
         self._told: OrderedDict[str, float] = OrderedDict()
         self._refused: OrderedDict[str, Bucket] = OrderedDict()
+        #: Tells the other processes of a try that counts there, too.
+        self.tell: Callable[[DoorTried], None] = lambda tried: None
+
+    def hear(self, tried: DoorTried) -> None:
+        """It was tried at another process."""
+        if tried.new:
+            self._take_new(tried.address)
+        else:
+            self._take_guess(tried.identity, tried.address)
 
     # Offenders
 
@@ -96,6 +107,10 @@ class Sources:
 
     def guessed(self, identity: str, address: str) -> None:
         """A password was wrong."""
+        self._take_guess(identity, address)
+        self.tell(DoorTried(identity, address, new=False))
+
+    def _take_guess(self, identity: str, address: str) -> None:
         origin, now = source(address), monotonic()
         everybody = _kept(self._guesses, origin, lambda: Bucket(GUESSES_A_SECOND, GUESSES_AT_ONCE))
         own = _kept(self._guesses_at, (identity, origin), lambda: Bucket(OWN_A_SECOND, OWN_AT_ONCE))
@@ -113,21 +128,27 @@ class Sources:
 
     # Strangers
 
-    def new_charger_wait(self, address: str) -> int:
+    def new_charger_wait(self, identity: str, address: str) -> int:
         """Take one identity that nobody knows; the seconds to wait where too many came from there."""
         if not self._new_chargers:
             return 0
+        now = monotonic()
+        if wait := max(bucket.wait(now) for bucket in self._new_of(address)):
+            return math.ceil(wait)
+        self._take_new(address)
+        self.tell(DoorTried(identity, address, new=True))
+        return 0
+
+    def _take_new(self, address: str) -> None:
+        for bucket in self._new_of(address) if self._new_chargers else ():
+            bucket.take(1, monotonic())
+
+    def _new_of(self, address: str) -> tuple[Bucket, ...]:
         made = lambda: (  # noqa: E731
             Bucket(NEW_A_SECOND, NEW_AT_ONCE),
             Bucket(self._new_chargers / _HOUR, self._new_chargers),
         )
-        buckets = _kept(self._new, source(address), made)
-        now = monotonic()
-        if wait := max(bucket.wait(now) for bucket in buckets):
-            return math.ceil(wait)
-        for bucket in buckets:
-            bucket.take(1, now)
-        return 0
+        return _kept(self._new, source(address), made)
 
     def dial_wait(self, identity: str, address: str) -> int:
         """Count one dial of an identity; the seconds to wait where there were too many."""

@@ -27,6 +27,7 @@ class Process(Answer):
         about("Its last sign of life, by the database's clock; LEASE_SECONDS without one, and it is dead."),
     ]
     sockets: Annotated[int, about("Chargers' sockets that it holds.")]
+    draining: Annotated[bool, about("It is about to end, and lets its chargers go.")]
 
     @classmethod
     def of(cls, row: Any, **given: Any) -> Self:

@@ -12,7 +12,7 @@ from ..access.throttle import LoginThrottle
 from ..bus import Bus
 from ..database.database import Database
 from ..database.sole import SoleProcess
-from ..feed import Feed, LogInTried
+from ..feed import DoorTried, Feed, LogInTried
 from ..gateway import watch
 from ..gateway.admission import Admission
 from ..gateway.central_system import CentralSystem
@@ -78,6 +78,8 @@ class Process:
         if bus is not None:
             others = bus  # mypy
             self.throttle.tell = lambda keys, counts: others.publish([LogInTried(keys, counts)])
+            sources.tell = lambda tried: others.publish([tried])
+            feed.subscribe(DoorTried, sources.hear)
             feed.subscribe(LogInTried, lambda tried: self.throttle.hear(tried.keys, counts=tried.counts))
         self.devices = Devices(settings.jwt_secret_key)
 

@@ -10,7 +10,7 @@ import socket
 import struct
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 #: Towards the server, towards the charger.
 UP, DOWN = "up", "down"
@@ -67,12 +67,28 @@ class Proxy:
         self._target = (host, port)
         self._listener = socket.create_server(("127.0.0.1", 0), backlog=512)
         self.lines: list[Line] = []
+        self._is_cut = False
         self._accepting = threading.Thread(target=self._accepts, daemon=True)
         self._accepting.start()
 
     @property
+    def port(self) -> int:
+        return int(self._listener.getsockname()[1])
+
+    @property
     def ocpp_url(self) -> str:
-        return f"ws://127.0.0.1:{self._listener.getsockname()[1]}/ocpp"
+        return f"ws://127.0.0.1:{self.port}/ocpp"
+
+    @contextlib.contextmanager
+    def cut(self) -> Iterator[None]:
+        """Every line is reset, and nobody gets another one."""
+        self._is_cut = True
+        for line in self.lines:
+            line.resets()
+        try:
+            yield
+        finally:
+            self._is_cut = False
 
     def __enter__(self) -> Proxy:
         return self
@@ -89,6 +105,9 @@ class Proxy:
         with contextlib.suppress(OSError):
             while True:
                 charger, _ = self._listener.accept()
+                if self._is_cut:
+                    charger.close()
+                    continue
                 try:
                     server = socket.create_connection(self._target, timeout=5)
                 except OSError:

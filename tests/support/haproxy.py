@@ -31,7 +31,7 @@ class HAProxy:
         self._folder = tempfile.TemporaryDirectory(prefix="charger-mgmt-haproxy-")
         self._file = Path(self._folder.name) / "haproxy.cfg"
         text = (_RECIPES / recipe).read_text()
-        text = text.replace("maxconn 20000", "maxconn 4000").replace("maxconn 10000", "maxconn 2000")
+        text = text.replace("maxconn 20000", "maxconn 8000").replace("maxconn 10000", "maxconn 5000")
         text = re.sub(r"(?m)^    bind :\d+$", f"    bind {self.host}:{self.port}", text)
         addresses = iter(each if isinstance(each, str) else f"127.0.0.1:{each}" for each in targets)
         text = re.sub(r"(?m)^    server .*\n?", lambda line: _at(line[0], next(addresses, None)), text)
@@ -74,6 +74,7 @@ class HAProxy:
         if self._last_will is not None:
             self._last_will.revoke()
         self._folder.cleanup()
+
 
 def listens(host: str, port: int) -> bool:
     try:

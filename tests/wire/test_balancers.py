@@ -87,7 +87,11 @@ def sockets(servers: list[GunicornServer]) -> list[int]:
 
 def test_a_charger_comes_through_as_it_is(servers: list[GunicornServer], balancer: Any) -> None:
     identity = "RU-CH 1 ä+"
-    headers = [("X-Forwarded-For", "203.0.113.9"), ("Forwarded", "for=203.0.113.9"), ("X-Padding", "x" * 6000)]
+    headers = [
+        ("X-Forwarded-For", "203.0.113.9"),
+        ("Forwarded", "for=203.0.113.9"),
+        ("X-Padding", "x" * 6000),
+    ]
     with booted(balancer, identity, headers=headers) as charger:
         assert charger.calls("Heartbeat", {})[0] == 3
         long = {"vendorId": "V", "data": "x" * 60_000}
@@ -118,7 +122,7 @@ def test_by_tls(servers: list[GunicornServer], balancer: Any, authority: trustme
 def test_chargers_are_spread_and_a_host_that_ends_or_dies_gets_none(
     servers: list[GunicornServer], balancer: Any
 ) -> None:
-    one, two = servers
+    _, two = servers
     with ExitStack() as stack:
         for number in range(10):
             stack.enter_context(booted(balancer, f"SPREAD{number}"))
