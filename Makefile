@@ -55,7 +55,7 @@ test-fast: venv-dev  ## Run the tests that need no server (in memory, on SQLite)
 test-faults: tools venv-dev  ## Kill, freeze, fill and cut things under load (FAULT_SECONDS=60: a soak; FAULT_SEED=...)
 	@export FAULT_SEED=$${FAULT_SEED:-$$RANDOM} FAULT_SECONDS=$(FAULT_SECONDS); \
 	passed() { [ $$1 = 0 -o $$1 = 5 ]; }; \
-	$(BIN)/python -m pytest tests/faults -m "not alone" -n 3 --dist loadfile $(ARGS); beside=$$?; \
+	$(BIN)/python -m pytest tests/faults -m "not alone" -n 3 --dist loadgroup $(ARGS); beside=$$?; \
 	$(BIN)/python -m pytest tests/faults -m alone $(ARGS); alone=$$?; \
 	passed $$beside && passed $$alone && [ $$beside = 0 -o $$alone = 0 ]
 

@@ -20,6 +20,7 @@ def run(*, chargers: int, rounds: int) -> dict[str, Any]:
     """The figures; see `show`."""
     costs: list[float] = []
     rates: list[float] = []
+    stored: list[float] = []
     with servers.database() as database:
         for _ in range(rounds):
             with servers.Ours(database.create_database()) as ours:
@@ -29,14 +30,17 @@ def run(*, chargers: int, rounds: int) -> dict[str, Any]:
                     f" FROM seq_1_to_{chargers}",
                     servers.database_of(ours),
                 )
+                before = servers.cpu_seconds(database.pid)
                 seen = servers.measure(ours, sockets=chargers, talk="nothing", storm=True, seconds=120)
                 assert not seen["unfinished"], seen
                 costs.append(1e6 * seen["server_cpu"] * seen["seconds"] / chargers)
                 rates.append(chargers / seen["seconds"])
+                stored.append(1e6 * (servers.cpu_seconds(database.pid) - before) / chargers)
     return {
         "chargers": chargers,
         "rounds": rounds,
         "cpu_microseconds": middle(costs),
+        "database_cpu_microseconds": middle(stored)["median"],
         "per_second": middle(rates),
     }
 

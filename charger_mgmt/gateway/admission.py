@@ -33,7 +33,7 @@ log = logging.getLogger(__name__)
 
 OCPP16, FLAT = dialect.OCPP16.name, dialect.FLAT.name
 #: Seconds that a newcomer waits for room before it is asked to come back.
-_ROOM_PATIENCE = 3.0
+ROOM_PATIENCE = 3.0
 _DIALS_TOO_OFTEN = "This charger dials too often."
 #: Seconds after which a source with too many sockets may ask again.
 _LATER = 30
@@ -150,7 +150,7 @@ class Admission:
             return _too_many(too_often, _DIALS_TOO_OFTEN)
         if not self._places.has_room(known=True):
             return _away("Every place is taken.")
-        if not self._pacing.waits_for_room(_ROOM_PATIENCE):
+        if not self._pacing.waits_for_room(ROOM_PATIENCE):
             return _away("Too many chargers are dialing in at once.")
         try:
             with self._pacing.entering():

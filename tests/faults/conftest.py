@@ -39,12 +39,15 @@ _LINE = "what a fault did"
 
 #: Quick, and about the suite itself; the scenarios take minutes and have a run of their own.
 ALWAYS = "test_books"
+#: Each has a dozen processes: one after the other. The others go beside each other, file by file.
+HOSTS = ("test_cluster", "test_partitions", "test_galera")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if item.path.parent == Path(__file__).parent and item.path.stem != ALWAYS:
             item.add_marker(pytest.mark.faults)
+            item.add_marker(pytest.mark.xdist_group("hosts" if item.path.stem in HOSTS else item.path.stem))
 
 
 class Scenario:
