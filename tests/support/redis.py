@@ -28,6 +28,13 @@ class Redis:
     def url(self) -> str:
         return f"redis://{self.host}:{self.port}/0"
 
+    @property
+    def pid(self) -> int:
+        """Its process id. Raises RuntimeError while it is not running."""
+        if self._process is None:
+            raise RuntimeError("Redis is not running")
+        return self._process.pid
+
     def __enter__(self) -> Redis:
         self.start()
         return self
