@@ -152,7 +152,7 @@ class Fleet:
         central = self._central
         with central.database.engine.connect() as conn:
             there = {row.id for row in leases.every(conn)}
-            left = connections.owners(conn) - there
+            left = connections.left_by_others(conn, there)
             unfinished = command_rows.owners(conn) - there
         for process_id in left:
             with central.database.engine.begin() as conn:
