@@ -40,7 +40,7 @@ COSTS = Costs(
         "held_by_a_process": 10_000,
         "1,000 chargers": {
             "a turn: which rows are ours": MEASURED,
-            "the leader's turn: who owns anything": MEASURED,
+            "the leader's turn: what the dead have left": MEASURED,
         },
     },
     {"idle": {"kilobytes_per_socket": 30.0}},
