@@ -12,6 +12,7 @@ object with what it saw. A job:
                             null: every charger sends as soon as it has its answer (a closed loop)
     warm_up                 seconds before the measuring begins
     window                  how many may be on their way in at once
+    answers_calls           answer the server's calls with Accepted (the servers are told not to make any, as a rule)
     groups                  instead of talk and rate: [{"talk", "sockets", "rate"}, …] at the same time
 """
 
@@ -115,6 +116,7 @@ class Load:
         #: In a storm nobody waits until all have connected: sockets are part of what is measured.
         self.storm = bool(job.get("storm"))
         self.window = job.get("window") or (_STORM_WINDOW if self.storm else _WINDOW)
+        self.answers_calls = bool(job.get("answers_calls"))
         #: Open loop: the last answers, which the chargers' talks want when their next turn comes.
         self.answers: dict[int, bytes] = {}
 
@@ -230,6 +232,9 @@ class Load:
         return True
 
     def text(self, charger: Charger, payload: bytes) -> None:
+        if self.answers_calls and payload.startswith(b"[2"):
+            self.accept(charger, payload)
+            return
         if not payload.startswith(b"[3"):
             charger.group.refused += 1
             if payload.startswith(b"[2"):
@@ -246,6 +251,11 @@ class Load:
         elif charger.stage == "ready":
             self.answered(charger, payload)
 
+    def accept(self, charger: Charger, call: bytes) -> None:
+        self.write(
+            charger, frames.text(json.dumps([3, json.loads(call)[1], {"status": "Accepted"}]).encode())
+        )
+
     def advance(self, charger: Charger, answer: bytes | None) -> None:
         """One step of the talk before the measuring."""
         charger.last = None
@@ -260,6 +270,9 @@ class Load:
 
     def answered(self, charger: Charger, payload: bytes) -> None:
         """The answer to the open call has come: note it and say the next thing, if it is due."""
+        if self.answers_calls and payload.startswith(b"[2"):
+            self.accept(charger, payload)
+            return
         now = time.perf_counter()
         group = charger.group
         if self.measuring:

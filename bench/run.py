@@ -4,19 +4,14 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
-import platform
-import subprocess
 import time
 from collections.abc import Callable
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from . import chart, durable, heartbeats, idle, lists, storm
 from .figures import ranged, table, times
-
-RESULTS = Path(__file__).resolve().parent / "results"
+from .machine import RESULTS, machine
 
 #: name → (module, its arguments, those of --quick)
 PROGRAMS: dict[str, tuple[Any, dict[str, Any], dict[str, Any]]] = {
@@ -132,24 +127,6 @@ def _word(line: Verdict) -> str:
     return "" if not line.target else "met" if line.met else "MISSED"
 
 
-def _machine() -> dict[str, Any]:
-    def first_line(*command: str) -> str:
-        try:
-            return subprocess.run(command, capture_output=True, text=True, check=True).stdout.splitlines()[0]
-        except (OSError, subprocess.CalledProcessError, IndexError):
-            return "?"
-
-    return {
-        "at": datetime.now(UTC).isoformat(timespec="seconds"),
-        "commit": first_line("git", "rev-parse", "--short", "HEAD"),
-        "cores": os.cpu_count(),
-        "load_average": os.getloadavg(),
-        "python": platform.python_version(),
-        "node": first_line("node", "--version"),
-        "mariadb": first_line("mariadbd", "--version"),
-    }
-
-
 def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m bench.run", description=__doc__)
     parser.add_argument("--quick", action="store_true", help="small sizes: does everything work?")
@@ -164,8 +141,8 @@ def main() -> None:
         module, arguments, quick = PROGRAMS[name]
         began = time.monotonic()
         print(f"── {name}", flush=True)
-        machine = _machine()
-        figures[name] = module.run(**(quick if given.quick else arguments)) | {"machine": machine}
+        at = machine()
+        figures[name] = module.run(**(quick if given.quick else arguments)) | {"machine": at}
         print(module.show(figures[name]))
         print(f"({time.monotonic() - began:.0f} s)\n", flush=True)
         kept.write_text(json.dumps(figures, indent=1) + "\n")

@@ -50,6 +50,23 @@ def pairs(number: int) -> Talk:
         yield _stop(transaction_id)
 
 
+def statuses(number: int) -> Talk:
+    """StatusNotifications that change each time, without end."""
+    yield None
+    for turn in itertools.count():
+        yield frames.text(
+            b'[2,"%d","StatusNotification",{"connectorId":1,"errorCode":"NoError","status":"%b","timestamp":"%b"}]'
+            % (next(_IDS), (b"Available", b"Preparing")[turn % 2], _now())
+        )
+
+
+def authorizations(number: int) -> Talk:
+    """Authorize, without end."""
+    yield None
+    while True:
+        yield frames.text(b'[2,"%d","Authorize",{"idTag":"CARD-%d"}]' % (next(_IDS), number))
+
+
 def queued(number: int) -> Talk:
     """Ten messages that a charger kept while it was offline: a start, eight MeterValues, a stop."""
     yield None
@@ -70,6 +87,8 @@ TALKS: dict[str, Callable[[int], Talk]] = {
     "meter_values": meter_values,
     "pairs": pairs,
     "queued": queued,
+    "statuses": statuses,
+    "authorizations": authorizations,
 }
 
 

@@ -7,11 +7,11 @@ process or another.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Any, NamedTuple
 
-from sqlalchemy import Connection, select, update
+from sqlalchemy import Connection, select, true, update
 
 from ..database import bulk, sightings, watch
 from ..database.base import AnyRow
@@ -25,7 +25,7 @@ from ..intake import events
 from ..intake.messages import ChargerMessage, Reply
 from ..settings import Settings
 
-_C = Charger.__table__.c
+_C = Charger.__table__.c  # `connected = true`, not IS: that would read the whole index
 #: What an operator, or the charger itself, has said of a charger before it was removed, unsaid.
 AS_NEW: dict[str, Any] = {
     "removed_at": None,
@@ -56,7 +56,7 @@ _OWN_SOCKETS = [each.name for each in dialect.BY_NAME.values() if each.takes_cal
 _RULES = select(
     _C.identity, _C.approved, _C.blocked, _C.strict, _C.automatic_calls, _C.removed_at, _C.password_hash
 ).where(bulk.among(_C.identity, "identities"))
-_PLACES = select(_C.process_id).where(bulk.among(_C.identity, "identities"), _C.connected.is_(True))
+_PLACES = select(_C.process_id).where(bulk.among(_C.identity, "identities"), _C.connected == true())
 #: So many chargers go into one statement.
 _PORTION = 1000
 #: Of connections whose process ended without a word.
@@ -154,7 +154,7 @@ def put_right(conn: Connection, process_id: str, now: datetime) -> int:
     """At a start: chargers that a process no longer alive left as connected are not. Returns how many."""
     return conn.execute(
         update(Charger.__table__)
-        .where(_C.connected.is_(True), _C.process_id != process_id)
+        .where(_C.connected == true(), _C.process_id != process_id)
         .values(connected=False, disconnected_at=now, disconnected_reason=_LEFT_BEHIND, process_id=None)
     ).rowcount
 
@@ -166,21 +166,26 @@ def put_right_of(conn: Connection, process_id: str, now: datetime) -> int:
         portion = held[first : first + _PORTION]
         conn.execute(
             update(Charger.__table__)
-            .where(_C.id.in_(portion), _C.connected.is_(True), _C.process_id == process_id)
+            .where(_C.id.in_(portion), _C.connected == true(), _C.process_id == process_id)
             .values(connected=False, disconnected_at=now, disconnected_reason=_LEFT_BEHIND, process_id=None)
         )
         sightings.grant(conn, portion, watch.database_now(conn))
     return len(held)
 
 
-def owners(conn: Connection) -> set[str]:
-    """The processes to which chargers are connected, by what the rows say."""
-    return set(conn.scalars(select(_C.process_id).where(_C.connected.is_(True)).distinct())) - {None}
+def left_by_others(conn: Connection, living: Collection[str]) -> set[str]:
+    """Processes to which chargers are connected, by what the rows say, and that are none of the `living`."""
+    # Reads what lies between the living in the index; all owners would be as many entries as there are chargers.
+    return set(
+        conn.scalars(
+            select(_C.process_id).where(_C.connected == true(), _C.process_id.not_in(living)).distinct()
+        )
+    )
 
 
 def of_process(conn: Connection, process_id: str) -> set[int]:
     """The row ids of the chargers that are connected to a process."""
-    return set(conn.scalars(select(_C.id).where(_C.connected.is_(True), _C.process_id == process_id)))
+    return set(conn.scalars(select(_C.id).where(_C.connected == true(), _C.process_id == process_id)))
 
 
 def places(conn: Connection, identities: Iterable[str]) -> list[str | None]:
@@ -243,7 +248,7 @@ def put_right_ours(
     """
     rows = conn.execute(
         select(_C.id, _C.generation).where(
-            _C.connected.is_(True),
+            _C.connected == true(),
             _C.process_id == process_id,
             _C.dialect.in_(_OWN_SOCKETS),
             _C.connected_since < before,

@@ -9,12 +9,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import datetime
 
-from sqlalchemy import Connection, select, update
+from sqlalchemy import Connection, false, select, true, update
 
 from . import bulk
 from .models import Sighting
 
-_S = Sighting.__table__.c
+_S = Sighting.__table__.c  # `silent = false`, not IS: that would read the whole index
 
 
 def note(conn: Connection, charger_ids: Sequence[int], now: datetime) -> None:
@@ -32,20 +32,20 @@ def have_spoken(conn: Connection, charger_ids: Sequence[int], now: datetime) -> 
 def silent_ones(conn: Connection, charger_ids: Sequence[int]) -> list[int]:
     """Those of them that count as silent."""
     return list(
-        conn.scalars(select(_S.charger_id).where(_S.charger_id.in_(charger_ids), _S.silent.is_(True)))
+        conn.scalars(select(_S.charger_id).where(_S.charger_id.in_(charger_ids), _S.silent == true()))
     )
 
 
 def overdue(conn: Connection, since: datetime, most: int) -> list[int]:
     """Chargers that have not spoken since then and do not count as silent yet."""
-    found = select(_S.charger_id).where(_S.silent.is_(False), _S.seen_at < since).order_by(_S.seen_at)
+    found = select(_S.charger_id).where(_S.silent == false(), _S.seen_at < since).order_by(_S.seen_at)
     return sorted(conn.scalars(found.limit(most)))
 
 
 def still_overdue(conn: Connection, charger_ids: Sequence[int], since: datetime) -> list[int]:
     """Those of them that are; locked until the commit, after the chargers' own rows."""
     found = select(_S.charger_id).where(
-        _S.charger_id.in_(charger_ids), _S.silent.is_(False), _S.seen_at < since
+        _S.charger_id.in_(charger_ids), _S.silent == false(), _S.seen_at < since
     )
     return list(conn.scalars(found.order_by(_S.charger_id).with_for_update()))
 
@@ -59,7 +59,7 @@ def grant(conn: Connection, charger_ids: Sequence[int], now: datetime) -> None:
     """They get a whole limit from now on, if they do not count as silent already."""
     conn.execute(
         update(Sighting.__table__)
-        .where(_S.charger_id.in_(charger_ids), _S.silent.is_(False), _S.seen_at < now)
+        .where(_S.charger_id.in_(charger_ids), _S.silent == false(), _S.seen_at < now)
         .values(seen_at=now)
     )
 

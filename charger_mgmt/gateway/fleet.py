@@ -169,8 +169,12 @@ class Fleet:
         """What processes have left behind that are no more."""
         central = self._central
         with central.database.engine.connect() as conn:
-            # Who has a lease is asked last: one that has just begun has it before it has anything else.
-            left, unfinished = connections.owners(conn), command_rows.owners(conn)
+            there = {row.id for row in leases.every(conn)}
+            left = connections.left_by_others(conn, there)
+            unfinished = command_rows.owners(conn) - there
+            if not left and not unfinished:
+                return
+            # One that has just begun has its lease before it has anything else.
             there = {row.id for row in leases.every(conn)}
         left, unfinished = left - there, unfinished - there
         for process_id in left:

@@ -30,7 +30,9 @@ class Redis:
 
     @property
     def pid(self) -> int:
-        assert self._process is not None, "Redis is not running"
+        """Its process id. Raises RuntimeError while it is not running."""
+        if self._process is None:
+            raise RuntimeError("Redis is not running")
         return self._process.pid
 
     def __enter__(self) -> Redis:
