@@ -257,6 +257,8 @@ class Fleet:
         central = self._central
         held = {session.charger_id: session for session in central.registry.all()}
         with central.database.engine.connect() as conn:
+            if connections.is_all_of(conn, central.process_id, held.keys()):
+                return
             ours = connections.of_process(conn, central.process_id)
             generations = connections.generations(conn, held.keys() - ours)
         for charger_id, generation in generations.items():
