@@ -3,7 +3,9 @@
     python -m bench.fleet [--rounds 3]
 
 All on one database, of which the same load is asked in turn. Two cores carry the servers, the database, Redis and the
-load, so two workers cannot do twice as much here: what counts is the processor time of one message, of all workers together.
+load, so two workers cannot do twice as much here: what counts is the processor time of one message, of all workers together. As fast as
+all go, two workers share what one had to do, so that fewer messages share a commit; so it is also measured with as much to do for each
+worker as the one has.
 """
 
 from __future__ import annotations
@@ -22,10 +24,11 @@ from tests.wire.raw import booted
 from . import servers
 from .figures import middle, ranged, ratios, summary, table, times
 
+#: Talk, what it is, answers for each of it, and so many messages a second for each worker where the load is given.
 KINDS = (
-    ("heartbeats", "Heartbeats", 1),
-    ("meter_values", "MeterValues", 1),
-    ("pairs", "start/stop pairs", 2),
+    ("heartbeats", "Heartbeats", 1, 2000),
+    ("meter_values", "MeterValues", 1, 300),
+    ("pairs", "start/stop pairs", 2, 300),
 )
 
 
@@ -44,7 +47,7 @@ def run(*, rounds: int, sockets: int, seconds: float, commands: int) -> dict[str
         wait_until(lambda: len(two.pids) == 2, seconds=20, what="two workers")
         under_test = [alone, one, two]
         kinds: dict[str, Any] = {}
-        for talk, what, answers in KINDS:
+        for talk, what, answers, rate_each in KINDS:
             job = {"sockets": sockets, "talk": talk, "seconds": seconds, "warm_up": min(1.0, seconds / 4)}
             rates: dict[str, list[float]] = {server.name: [] for server in under_test}
             costs: dict[str, list[float]] = {server.name: [] for server in under_test}
@@ -54,7 +57,17 @@ def run(*, rounds: int, sockets: int, seconds: float, commands: int) -> dict[str
                     rate = seen["groups"][0]["per_second"]
                     rates[server.name].append(rate / answers)
                     costs[server.name].append(1e6 * seen["server_cpu"] / rate)
+            # The same for each worker: two workers have twice the sockets and twice the messages.
+            even: dict[str, list[float]] = {one.name: [], two.name: []}
+            for number in range(rounds):
+                for server, workers in ((one, 1), (two, 2))[:: 1 if number % 2 else -1]:
+                    seen = servers.measure(
+                        server, **job | {"sockets": sockets // 2 * workers, "rate": rate_each * workers}
+                    )
+                    even[server.name].append(1e6 * seen["server_cpu"] / seen["groups"][0]["per_second"])
             kinds[what] = {
+                "each_as_much": {name: middle(of) for name, of in even.items()},
+                "each_as_much_two_against_one": ratios(even[two.name], even[one.name]),
                 "per_second": {name: middle(of) for name, of in rates.items()},
                 "cpu_microseconds_per_message": {name: middle(of) for name, of in costs.items()},
                 "with_the_bus_against_without": ratios(costs[one.name], costs[alone.name]),
@@ -106,6 +119,7 @@ def show(figures: dict[str, Any]) -> str:
             table(rows),
             f"CPU with the bus / without: {times(kind['with_the_bus_against_without'])}",
             f"CPU two workers / one:      {times(kind['two_against_one'])}",
+            f"  with as much to do for each: {times(kind['each_as_much_two_against_one'])}",
             "",
         ]
     rows = [["an operator's command", "p50 ms", "p99 ms"]]

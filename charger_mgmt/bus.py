@@ -4,6 +4,7 @@ What is committed stands in the database; the bus only saves asking for it. Unde
 
     facts           a stream of what has happened, for every process: each follows it from where it was, so that who was
                     away for a while hears late what it missed; the last FACTS_KEPT are there
+    large           a channel for facts that would fill Redis' memory
     to:<process>    a channel for what one process alone is to do, now or not at all
     lease:<process> a key, which that process renews: it lives, though the database may not know it
 
@@ -42,6 +43,8 @@ MOST_WAITING: Final = 10_000
 #: Facts that Redis keeps for who was away (a few megabytes), and how many are read at a time.
 FACTS_KEPT: Final = 10_000
 _AT_A_TIME: Final = 500
+#: Bytes of a fact that is not kept (a charger's whole configuration): told on a channel, now or not at all.
+LARGE: Final = 8_000
 #: These are not told any more when they are so old (milliseconds): they are about the moment.
 PASSING: Final = (DoorTried, LogInTried, NewConnectionWanted)
 _PASSED: Final = 10_000
@@ -58,7 +61,7 @@ class Bus:
     def __init__(self, url: str, database: str, process_id: str) -> None:
         self.process_id = process_id
         self._prefix = f"charger_mgmt:{database}:"
-        self._facts = f"{self._prefix}facts"
+        self._facts, self._large = f"{self._prefix}facts", f"{self._prefix}large"
         #: The last fact that was read; None: none yet.
         self._cursor: str | None = None
         #: Is told what others have published.
@@ -131,7 +134,12 @@ class Bus:
                 try:
                     with self._redis.pipeline(transaction=False) as pipeline:
                         for text in portion:
-                            pipeline.xadd(self._facts, {_FIELD: text}, maxlen=FACTS_KEPT, approximate=True)
+                            if len(text) > LARGE:
+                                pipeline.publish(self._large, text)
+                            else:
+                                pipeline.xadd(
+                                    self._facts, {_FIELD: text}, maxlen=FACTS_KEPT, approximate=True
+                                )
                         pipeline.execute()
                 except RedisError as error:  # perhaps it has taken them: better too few than one twice
                     self._is_away(error)
@@ -151,9 +159,9 @@ class Bus:
             gevent.sleep(AGAIN_AFTER)
 
     def _listen(self) -> None:
-        """What is for us alone. Raises RedisError."""
+        """What is for us alone, and what is too large to be kept. Raises RedisError."""
         with self._listening.pubsub() as channel:  # type: ignore[no-untyped-call]
-            channel.subscribe(f"{self._prefix}to:{self.process_id}")
+            channel.subscribe(f"{self._prefix}to:{self.process_id}", self._large)
             asked_at, subscribed = None, False
             while True:
                 message = channel.get_message(timeout=LOOK_EVERY)
@@ -166,7 +174,7 @@ class Bus:
                 self.answered_at, asked_at = clock.monotonic(), None
                 if message["type"] == "message":
                     self._tell(message["data"])
-                subscribed = subscribed or message["type"] == "subscribe"
+                subscribed = subscribed or (message["type"] == "subscribe" and message["data"] == 2)
                 if subscribed:
                     self._hears(_OURS)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import contextlib
 import json
 import os
 import signal
@@ -129,12 +130,17 @@ def test_a_command_finds_its_charger_wherever_it_is(one: GunicornServer, two: Gu
     with booted(two, "THERE") as charger, answering(charger, answers) as asked:
         sent = one.post("/api/chargers/THERE/commands/GetConfiguration", {})
         assert (sent.status, sent.json["state"]) == (200, "accepted")
+        # One that is too large to be kept on the bus.
+        whole = [{"key": f"Key{number}", "readonly": False, "value": "x" * 400} for number in range(60)]
+        answers["GetConfiguration"] = {"configurationKey": whole}
+        sent = one.post("/api/chargers/THERE/commands/GetConfiguration", {})
+        assert (sent.status, len(sent.json["response"]["configurationKey"])) == (200, 60)
         # A secret travels, and stands nowhere.
         key = {"key": "AuthorizationKey", "value": "0123456789abcdef0123"}
         sent = one.post("/api/chargers/THERE/commands/ChangeConfiguration", key)
         assert (sent.status, sent.json["state"]) == (200, "accepted")
         assert sent.json["payload"]["value"] == "***"
-        assert asked == [("GetConfiguration", {}), ("ChangeConfiguration", key)]
+        assert asked == [("GetConfiguration", {}), ("GetConfiguration", {}), ("ChangeConfiguration", key)]
 
 
 def test_a_start_and_an_end_from_elsewhere(one: GunicornServer, two: GunicornServer) -> None:
@@ -171,6 +177,31 @@ def test_the_newest_socket_wins_wherever_it_is(one: GunicornServer, two: Gunicor
         assert shown(two, "MOVES")["connected"]
         sockets[-1].calls("Heartbeat", {})
     wait_until(lambda: not shown(two, "MOVES")["connected"], seconds=5, what="the last one has gone")
+
+
+def test_two_sockets_of_one_charger_replay_the_same_sessions_on_two_servers(
+    one: GunicornServer, two: GunicornServer
+) -> None:
+    """Its queue comes twice at the same time: each start has one transaction, whoever stores it."""
+    starts = [START | {"meterStart": number, "idTag": f"TAG{number}"} for number in range(15)]
+    given: list[dict[int, int]] = [{}, {}]
+
+    def replays(number: int, server: GunicornServer) -> None:
+        left = dict(enumerate(starts))
+        while left:  # the other socket has closed this one: it comes back with what is not acknowledged
+            with contextlib.suppress(EOFError, OSError, AssertionError), booted(server, "TWICE") as charger:
+                for place, start in list(left.items()):
+                    answer = charger.calls("StartTransaction", start, f"start-{place}")
+                    given[number][place] = answer[2]["transactionId"]
+                    del left[place]
+
+    with ThreadPoolExecutor(2) as pool:
+        for done in [pool.submit(replays, 0, one), pool.submit(replays, 1, two)]:
+            done.result(timeout=60)
+    assert given[0] == given[1]
+    assert len(set(given[0].values())) == len(starts)
+    kept = one.get("/api/transactions?chargerId=TWICE&limit=500").json
+    assert sorted(each["transactionId"] for each in kept) == sorted(given[0].values())
 
 
 def test_what_an_operator_changes_is_heard_elsewhere(one: GunicornServer, two: GunicornServer) -> None:
