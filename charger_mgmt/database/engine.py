@@ -69,7 +69,7 @@ def _patience(statement_timeout: int) -> str:
     lock_wait = max(1, min(_LOCK_WAIT, statement_timeout - 1))
     return (
         f"innodb_lock_wait_timeout={lock_wait}"
-        f" /*M! , wait_timeout={_UNUSED}, idle_transaction_timeout={max(1, lock_wait - 1)} */"
+        f" /*M!100300 , wait_timeout={_UNUSED}, idle_transaction_timeout={max(1, lock_wait - 1)} */"
         f" /*!80000 , wait_timeout={_MYSQL_UNUSED} */"
     )
 
