@@ -47,7 +47,6 @@ def _of_flask(settings: Settings) -> dict[str, Any]:
     from .database import engine
 
     return {
-        "SECRET_KEY": settings.jwt_secret_key,
         "JWT_SECRET_KEY": settings.jwt_secret_key,
         "JWT_ACCESS_TOKEN_EXPIRES": timedelta(seconds=settings.access_token_seconds),
         "JWT_REFRESH_TOKEN_EXPIRES": timedelta(days=30),

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import ipaddress
 from collections.abc import Callable, Iterable, Sequence
+from functools import lru_cache
 from typing import Any, TypeAlias
 
 _Address: TypeAlias = ipaddress.IPv4Address | ipaddress.IPv6Address
@@ -56,6 +57,7 @@ class TrustedProxies:
         return address is not None and any(address in network for network in self._networks)
 
 
+@lru_cache(maxsize=10_000)
 def source(address: str) -> str:
     """What counts as one source: an IPv4 address, or the network of an IPv6 one (64 bits)."""
     parsed = _address(address)
