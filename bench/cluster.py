@@ -3,7 +3,7 @@
     make cluster                              # until Ctrl-C
     python -m bench.cluster [--chargers 200] [--seconds 60] [--kill]
 
-Everything is private and gone at the end. A line a second: who holds how many chargers, messages stored in that second, how many chargers
+As root each host has a network of its own (`ip netns`). Everything is private and gone at the end. A line a second: who holds how many chargers, messages stored in that second, how many chargers
 are shown as connected. `--kill`: a host is killed after a third of the time and comes back after two.
 """
 
@@ -19,15 +19,13 @@ from typing import Any
 
 from sqlalchemy.engine import make_url
 
-from tests.support.haproxy import HAProxy
-from tests.support.mariadb import MariaDB
-from tests.support.redis import Redis
-from tests.support.server import PASSWORD, ROOT, USERNAME, GunicornServer
+from tests.support import network
+from tests.support.server import PASSWORD, ROOT, USERNAME
+from tests.support.spread import spread
 
 SETTINGS = {
     "WEB_CONCURRENCY": "2",
     "NEW_CHARGERS_PER_SOURCE": "0",
-    "TRUSTED_PROXIES": "127.0.0.1",
     "LOG_LEVEL": "WARNING",
 }
 #: What grows with every message that is stored.
@@ -41,19 +39,14 @@ class Cluster:
     """The parts, each a process of its own."""
 
     def __init__(self, stack: ExitStack) -> None:
-        say("starting MariaDB, Redis, two hosts with two workers each, and HAProxy (half a minute) ...")
-        self._mariadb = stack.enter_context(MariaDB())
-        url = self._mariadb.create_database()
-        self._database = make_url(url).database
-        redis = stack.enter_context(Redis())
-        environ = SETTINGS | {"REDIS_URL": redis.url}
-        self.hosts = [GunicornServer(url, environ) for _ in range(2)]
-        for host in self.hosts:
-            stack.callback(host.remove)
-        self.hosts[0].prepare()
-        for host in self.hosts:
-            host.start()
-        self.balancer = stack.enter_context(HAProxy(*(host.port for host in self.hosts)))
+        networks = network.is_permitted()
+        apart = "each with a network of its own" if networks else "on ports of this machine"
+        say(
+            f"starting MariaDB, Redis, two hosts ({apart}) with two workers each, and HAProxy (half a minute) ..."
+        )
+        made = spread(stack, 2, SETTINGS, networks=networks)
+        self._mariadb, self.hosts, self.balancer = made.database, made.servers, made.balancer
+        self._database = make_url(made.url).database
 
     @property
     def address(self) -> str:

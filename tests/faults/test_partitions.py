@@ -6,19 +6,14 @@ import os
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack
-from dataclasses import dataclass
 from typing import Any
 
 import pytest
-from sqlalchemy.engine import make_url
 
 from tests.support import network
-from tests.support.haproxy import HAProxy
-from tests.support.mariadb import MariaDB
-from tests.support.network import Host, Network
 from tests.support.processes import wait_until
-from tests.support.redis import Redis
 from tests.support.server import GunicornServer
+from tests.support.spread import Spread, spread
 from tests.wire.raw import booted
 
 from .conftest import ENVIRON, Scenario, must_be_quiet
@@ -33,45 +28,22 @@ pytestmark = [
 CHARGERS = 500
 
 
-@dataclass
-class Fleet:
-    url: str
-    hosts: list[Host]
-    servers: list[GunicornServer]
-    balancer: HAProxy
-
-    def is_whole(self, processes: int = 4) -> None:
-        wait_until(
-            lambda: len(self.servers[0].get("/api/processes").json) == processes,
-            seconds=40,
-            what=f"{processes} processes serve",
-        )
+def is_whole(spread: Spread) -> None:
+    """Wait until all four workers serve."""
+    wait_until(
+        lambda: len(spread.servers[0].get("/api/processes").json) == 4,
+        seconds=40,
+        what="four processes serve",
+    )
 
 
 @pytest.fixture
-def spread() -> Iterator[Fleet]:
+def apart() -> Iterator[Spread]:
     with ExitStack() as stack:
-        net = stack.enter_context(Network(2))
-        database = stack.enter_context(MariaDB(f"--bind-address=127.0.0.1,{network.DATABASE}"))
-        database.execute("CREATE USER root@'10.77.0.%' IDENTIFIED BY ''")
-        database.execute("GRANT ALL ON *.* TO root@'10.77.0.%' WITH GRANT OPTION")
-        own = make_url(database.create_database())
-        url = own.set(host=network.DATABASE).render_as_string(hide_password=False)
-        redis = stack.enter_context(Redis(network.REDIS))
-        servers = []
-        for host in net.hosts:
-            environ = ENVIRON | FLEET | {"REDIS_URL": redis.url, "TRUSTED_PROXIES": network.HERE}
-            server = GunicornServer(url, environ | {"HOST": host.address}, on=host)
-            stack.callback(server.remove)
-            servers.append(server)
-        servers[0].prepare()
-        for server in servers:
-            server.start()
-        balancer = stack.enter_context(HAProxy(*(f"{each.host}:{each.port}" for each in servers)))
-        made = Fleet(own.render_as_string(hide_password=False), net.hosts, servers, balancer)
-        made.is_whole()
+        made = spread(stack, 2, ENVIRON | FLEET, networks=True)
+        is_whole(made)
         yield made
-        for server in servers:
+        for server in made.servers:
             must_be_quiet(server)
             if server.is_running:
                 server.terminate()
@@ -86,10 +58,10 @@ def held(server: GunicornServer) -> list[int]:
     return [process["sockets"] for process in server.get("/api/processes").json]
 
 
-def test_partitions(scenario: Scenario, spread: Fleet) -> None:
-    one, two = spread.servers
-    first, second = spread.hosts
-    ocpp_url = f"ws://{spread.balancer.host}:{spread.balancer.port}/ocpp"
+def test_partitions(scenario: Scenario, apart: Spread) -> None:
+    one, two = apart.servers
+    first, second = apart.hosts
+    ocpp_url = f"ws://{apart.balancer.host}:{apart.balancer.port}/ocpp"
     fleet = scenario.fleet(ocpp_url, chargers=CHARGERS, call_timeout=4.0)
     fleet.is_at_work(seconds=60)
 
@@ -103,7 +75,7 @@ def test_partitions(scenario: Scenario, spread: Fleet) -> None:
         fleet.is_at_work(share=0.99)  # nobody has noticed
         first.finds(network.REDIS)
         wait_until(lambda: _command(one, "ON-TWO").status != 503, seconds=20, what="the bus is back")
-        spread.is_whole()
+        is_whole(apart)
 
     # The two hosts: they have nothing to say to each other but through the database and Redis.
     first.loses(second.address)
@@ -134,7 +106,7 @@ def test_partitions(scenario: Scenario, spread: Fleet) -> None:
     fleet.is_at_work(seconds=60)
 
     # A host's power is cut: no socket of its says goodbye.
-    spread.is_whole()
+    is_whole(apart)
     second.unplug()
     began = time.monotonic()
     two.kill_master()
@@ -146,6 +118,6 @@ def test_partitions(scenario: Scenario, spread: Fleet) -> None:
     scenario.note(f"  and its chargers on the other one after {time.monotonic() - began:.1f} s")
     second.plug()
     two.start()
-    spread.is_whole()
+    is_whole(apart)
     fleet.gets_answers(500)
-    scenario.settle(spread.url, fleet.comes_home(), within=2 * LEASE)
+    scenario.settle(apart.url, fleet.comes_home(), within=2 * LEASE)

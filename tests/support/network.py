@@ -10,10 +10,14 @@ A partition is silent, as in the field: what a host sends to an address goes now
 
 from __future__ import annotations
 
+import fcntl
 import os
 import shutil
 import subprocess
+import tempfile
+from pathlib import Path
 from types import TracebackType
+from typing import IO
 
 HERE, REDIS, DATABASE = "10.77.0.1", "10.77.0.2", "10.77.0.3"
 _BRIDGE = "chargers-test"
@@ -78,8 +82,18 @@ class Network:
 
     def __init__(self, hosts: int) -> None:
         self.hosts = [Host(number + 1) for number in range(hosts)]
+        self._ours: IO[str] | None = None
 
     def __enter__(self) -> Network:
+        """Raises RuntimeError while somebody else's are there: names and addresses are the same."""
+        self._ours = open(Path(tempfile.gettempdir()) / "charger-mgmt-network", "w")
+        try:
+            fcntl.flock(self._ours, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            self._ours.close()
+            raise RuntimeError(
+                "other tests, or `make cluster`, use these networks: wait for their end"
+            ) from None
         self._remove()  # of a run that was killed
         try:
             _ip("link", "add", _BRIDGE, "type", "bridge")
@@ -97,6 +111,8 @@ class Network:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self._remove()
+        if self._ours is not None:
+            self._ours.close()
 
     def _remove(self) -> None:
         for host in self.hosts:
