@@ -42,10 +42,10 @@ run: venv database admin  ## Start the system on http://127.0.0.1:8080 (installs
 	@exec $(BIN)/python -m gunicorn -c gunicorn.conf.py wsgi:app
 
 test: tools venv-dev peers test-how-long  ## Run every test but the long fault suite, on SQLite and on MariaDB, over real sockets
-	@$(BIN)/python -m pytest -m "not faults" -n auto --dist loadfile $(ARGS)
+	@$(BIN)/python -m pytest -m "not faults" -n $$(($$(nproc) + 1)) --dist loadfile $(ARGS)
 
 test-how-long:
-	@echo "About 3,400 tests, as many at a time as there are cores; on two they take eight minutes. ARGS=\"-k energy\" runs some of them."
+	@echo "About 3,400 tests, one more at a time than there are cores (many wait); on two they take ten minutes. ARGS=\"-k energy\" runs some of them."
 
 test-fast: venv-dev  ## Run the tests that need no server (in memory, on SQLite)
 	@$(BIN)/python -m pytest -m "not wire and not mariadb and not peer" $(ARGS)
