@@ -365,7 +365,7 @@ class Settings:
         int,
         Whole(
             200,
-            "chargers that may be on their way in at once (after an outage); as many again wait up to 3 s, the"
+            "chargers that may be on their way in at once (after an outage); five times as many wait up to 3 s, the"
             " others get 503 with Retry-After; `0`: no limit",
             least=0,
         ),
