@@ -56,7 +56,9 @@ _OWN_SOCKETS = [each.name for each in dialect.BY_NAME.values() if each.takes_cal
 _RULES = select(
     _C.identity, _C.approved, _C.blocked, _C.strict, _C.automatic_calls, _C.removed_at, _C.password_hash
 ).where(bulk.among(_C.identity, "identities"))
-_PLACES = select(_C.process_id).where(bulk.among(_C.identity, "identities"), _C.connected == true())
+_PLACES = select(_C.identity, _C.process_id, _C.generation).where(
+    bulk.among(_C.identity, "identities"), _C.connected == true()
+)
 #: So many chargers go into one statement.
 _PORTION = 1000
 #: Of connections whose process ended without a word.
@@ -197,10 +199,10 @@ def of_process(conn: Connection, process_id: str) -> set[int]:
     return set(conn.scalars(select(_C.id).where(_C.connected == true(), _C.process_id == process_id)))
 
 
-def places(conn: Connection, identities: Iterable[str]) -> list[str | None]:
-    """The processes to which these chargers are connected; those that are to none are left out."""
-    wanted = {"identities": [storable(identity) for identity in identities]}
-    return list(conn.scalars(_PLACES, wanted))
+def places(conn: Connection, since: Mapping[str, int]) -> list[str]:
+    """The processes to which these chargers (identity → generation) have connected since; the others are left out."""
+    rows = conn.execute(_PLACES, {"identities": [storable(identity) for identity in since]})
+    return [row.process_id for row in rows if row.generation > since.get(row.identity, row.generation)]
 
 
 def generations(conn: Connection, charger_ids: Iterable[int]) -> dict[int, int]:

@@ -42,8 +42,8 @@ TURN, LETS_GO, DEAD = 1 / 6, 4 / 6, 5 / 6
 MOST, LEAST_SURPLUS, AT_A_TURN = 1.1, 50, 0.03
 #: The next ones go when so many of the last have found a place, or after so many seconds.
 ENOUGH, LATEST_BACK = 0.9, 60.0
-#: When so many came back here, of at least so many, there is no use in it for so many seconds.
-_TELLING, SHARES_AGAIN_AFTER = 5, 600.0
+#: When so large a part of so many came back here, there is no use in it for so many seconds.
+TELLING, SHARES_AGAIN_AFTER = 20, 600.0
 _TAKEN_OVER = "a newer connection of this charger has taken over"
 
 
@@ -57,9 +57,11 @@ class Fleet:
         self._renewed_at = self._since = clock.monotonic()
         #: Chargers beyond this worker's share, at the last turn.
         self._surplus = 0
-        #: Those that were let go last, and when; when others may be again (monotonic seconds).
-        self._let_go: set[str] = set()
+        #: Those that were let go last (identity → generation), and when; when others may be again (monotonic seconds).
+        self._let_go: dict[str, int] = {}
         self._let_go_at = 0.0
+        #: How many were let go since we last judged by it, and how many of them came back here.
+        self._tried = self._came_back = 0
         self._shares_again_at = 0.0
         #: It has a lease: not yet, when the database was away at the start.
         self._taken_up = False
@@ -224,7 +226,8 @@ class Fleet:
             return
         leaving = random.sample(held, min(surplus, max(1, int(len(held) * AT_A_TURN))))
         log.info("%d of %d chargers are let go: a process's share is %d", len(leaving), len(held), share)
-        self._let_go, self._let_go_at = {session.identity for session in leaving}, clock.monotonic()
+        self._let_go = {session.identity: session.generation for session in leaving}
+        self._let_go_at = clock.monotonic()
         for session in leaving:
             session.close(frames.SERVICE_RESTART, "another process has more room")
 
@@ -237,12 +240,17 @@ class Fleet:
             places = connections.places(conn, gone)
         if len(places) < ENOUGH * len(gone) and now - self._let_go_at < LATEST_BACK:
             return False
-        self._let_go = set()
-        if len(gone) >= _TELLING and places.count(self._central.process_id) >= ENOUGH * len(gone):
+        self._let_go = {}
+        self._tried += len(gone)
+        self._came_back += places.count(self._central.process_id)
+        if self._tried < TELLING:
+            return True
+        in_vain = self._came_back >= ENOUGH * self._tried
+        self._tried = self._came_back = 0
+        if in_vain:
             self._shares_again_at = now + SHARES_AGAIN_AFTER
             log.info("chargers that were let go came back here: none are, for %d s", SHARES_AGAIN_AFTER)
-            return False
-        return True
+        return not in_vain
 
     # Whose socket is the newest
 

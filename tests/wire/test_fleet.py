@@ -6,6 +6,7 @@ import base64
 import contextlib
 import json
 import os
+import select
 import signal
 import threading
 import time
@@ -22,7 +23,7 @@ from tests.support.processes import wait_until
 from tests.support.redis import Redis
 from tests.support.server import GunicornServer
 
-from .raw import RawCharger, asked, booted
+from .raw import CLOSE, RawCharger, asked, booted, dialed
 
 pytestmark = [pytest.mark.wire, pytest.mark.mariadb]
 
@@ -388,3 +389,53 @@ def test_two_workers_of_one_server(one: GunicornServer, redis: Redis, mariadb: M
             what="the chargers of the dead are shown as gone",
         )
         assert server.alarms() == []
+
+
+def _let_go(there: dict[str, RawCharger]) -> list[str]:
+    """Those of them whose socket was closed, taken out."""
+    ready, _, _ = select.select([charger.socket for charger in there.values()], [], [], 0.5)
+    closed = []
+    for identity, charger in list(there.items()):
+        if charger.socket in ready:
+            with contextlib.suppress(EOFError, OSError):
+                if charger.hears().opcode != CLOSE:
+                    continue
+            there.pop(identity).close()
+            closed.append(identity)
+    return closed
+
+
+def _enters(stack: ExitStack, server: GunicornServer, identity: str) -> RawCharger:
+    charger: RawCharger = stack.enter_context(dialed(server, identity))
+    assert charger.boots()["status"] == "Accepted"
+    return charger
+
+
+@pytest.mark.parametrize("come_back", [False, True])
+def test_hosts_even_out_unless_all_that_are_let_go_come_back(one: GunicornServer, come_back: bool) -> None:
+    """A host that was started later is empty. The other one's chargers find it, or, without a balancer, do not."""
+    with ExitStack() as stack:
+        here = {f"EVEN{number}": _enters(stack, one, f"EVEN{number}") for number in range(160)}
+        with beside(one) as other:
+            pid, moved = other.worker_pid, 0
+
+            def its_share() -> int:
+                processes = one.get("/api/processes").json
+                return next((each["sockets"] for each in processes if each["pid"] == pid), 0)
+
+            def is_over() -> bool:
+                return "came back here" in one.log() if come_back else its_share() >= 20
+
+            end = time.monotonic() + 10 * LEASE
+            while not is_over():
+                assert time.monotonic() < end, (moved, one.log()[-2000:])
+                for identity in _let_go(here):
+                    moved += 1
+                    if come_back:
+                        here[identity] = _enters(stack, one, identity)
+                    else:
+                        _enters(stack, other, identity)
+            assert moved >= 12
+            if come_back:  # and that was all
+                time.sleep(LEASE / 2)
+                assert _let_go(here) == []
