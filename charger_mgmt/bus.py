@@ -16,16 +16,16 @@ from __future__ import annotations
 import contextlib
 import logging
 from collections import deque
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 import gevent
 import msgspec
 from gevent.event import Event
 from redis import Redis
 from redis.backoff import NoBackoff
-from redis.exceptions import RedisError
+from redis.exceptions import RedisError, ResponseError
 from redis.retry import Retry
 
 from . import clock
@@ -55,6 +55,14 @@ _FIELD: Final = b"fact"
 _OURS, _FACTS = "to", "facts"
 
 
+class _Waiting(NamedTuple):
+    """A fact that is to be sent: since when (monotonic seconds), and whether it is about the moment."""
+
+    at: float
+    passing: bool
+    text: bytes
+
+
 class Bus:
     """One process's part of the bus. Nothing here raises."""
 
@@ -70,11 +78,13 @@ class Bus:
         #: They wait all the time, each on a connection of its own: for what is ours alone, and for the facts.
         self._listening = _client(url)
         self._following = _client(url, waits=LOOK_EVERY)
-        self._waiting: deque[bytes] = deque(maxlen=MOST_WAITING)
+        self._waiting: deque[_Waiting] = deque(maxlen=MOST_WAITING)
+        #: Redis is there, and refuses to write.
+        self._refused = False
         self._news = Event()
         self._deaf = {_OURS, _FACTS}
-        #: When Redis last answered (monotonic seconds).
-        self.answered_at = -float("inf")
+        #: When our key was last renewed (monotonic seconds).
+        self.renewed_at = -float("inf")
         #: Called when it has come back, and all that could be made up for was told.
         self.on_return: list[Callable[[], None]] = []
 
@@ -91,36 +101,44 @@ class Bus:
 
     def publish(self, facts: Iterable[Happened]) -> None:
         """Tell every other process, soon, or as soon as Redis is there. Never waits."""
-        self._waiting += [_written(self.process_id, fact) for fact in facts]
+        now = clock.monotonic()
+        self._waiting += [
+            _Waiting(now, isinstance(fact, PASSING), _written(self.process_id, fact)) for fact in facts
+        ]
         self._news.set()
 
     def deliver(self, process_id: str, fact: Happened) -> bool:
-        """Tell one process, now; whether it heard. False, too, when Redis is away."""
+        """Tell one process, now; whether it heard. False, too, when Redis is away, or does not say."""
         try:
             heard = self._redis.publish(f"{self._prefix}to:{process_id}", _written(self.process_id, fact))
-        except RedisError as error:
+        except Exception as error:  # whatever it is that answers there
             self._is_away(error)
             return False
-        self.answered_at = clock.monotonic()
         return bool(heard)
 
     def renew(self, seconds: float) -> None:
         """This process lives, and will for so long."""
-        with contextlib.suppress(RedisError):
+        began = clock.monotonic()
+        with contextlib.suppress(Exception):
             self._redis.set(f"{self._prefix}lease:{self.process_id}", b"", px=int(seconds * 1000))
-            self.answered_at = clock.monotonic()
+            self.renewed_at = began
 
     def give_up(self) -> None:
         """This process ends."""
-        with contextlib.suppress(RedisError):
+        with contextlib.suppress(Exception):
             self._redis.delete(f"{self._prefix}lease:{self.process_id}")
 
-    def is_alive(self, process_id: str) -> bool:
-        """Whether another process has renewed its key; False, too, when Redis does not say."""
+    def living(self, process_ids: Sequence[str]) -> set[str]:
+        """Those of them that have renewed their key; none, when Redis does not say."""
         try:
-            return bool(self._redis.exists(f"{self._prefix}lease:{process_id}"))
-        except RedisError:
-            return False
+            with self._redis.pipeline(transaction=False) as pipeline:
+                for process_id in process_ids:
+                    pipeline.exists(f"{self._prefix}lease:{process_id}")
+                found = pipeline.execute()
+        except Exception as error:
+            self._is_away(error)
+            return set()
+        return {process_id for process_id, there in zip(process_ids, found, strict=True) if there}
 
     def _send(self) -> None:
         while True:
@@ -130,21 +148,30 @@ class Bus:
                 if not self.available:
                     gevent.sleep(AGAIN_AFTER)
                     continue
+                now = clock.monotonic()
                 portion = [self._waiting.popleft() for _ in range(min(_PORTION, len(self._waiting)))]
+                portion = [each for each in portion if not each.passing or now - each.at < _PASSED / 1000]
                 try:
-                    with self._redis.pipeline(transaction=False) as pipeline:
-                        for text in portion:
-                            if len(text) > LARGE:
-                                pipeline.publish(self._large, text)
-                            else:
-                                pipeline.xadd(
-                                    self._facts, {_FIELD: text}, maxlen=FACTS_KEPT, approximate=True
-                                )
-                        pipeline.execute()
-                except RedisError as error:  # perhaps it has taken them: better too few than one twice
+                    self._write(portion)
+                except ResponseError as error:  # it takes none of them (it is full): they wait
+                    self._waiting.extendleft(reversed(portion))
+                    if not self._refused:
+                        log.warning("the bus takes no facts: %s", error)
+                    self._refused = True
+                    gevent.sleep(AGAIN_AFTER)
+                except Exception as error:  # perhaps it has taken them: better too few than one twice
                     self._is_away(error)
                 else:
-                    self.answered_at = clock.monotonic()
+                    self._refused = False
+
+    def _write(self, portion: Sequence[_Waiting]) -> None:
+        with self._redis.pipeline(transaction=False) as pipeline:
+            for each in portion:
+                if len(each.text) > LARGE:
+                    pipeline.publish(self._large, each.text)
+                else:
+                    pipeline.xadd(self._facts, {_FIELD: each.text}, maxlen=FACTS_KEPT, approximate=True)
+            pipeline.execute()
 
     def _again_and_again(self, what: str, hears: Callable[[], None]) -> None:
         """Hear until the connection is lost, and again, for as long as this process lives."""
@@ -171,7 +198,7 @@ class Bus:
                     channel.ping()
                     asked_at = clock.monotonic()
                     continue
-                self.answered_at, asked_at = clock.monotonic(), None
+                asked_at = None
                 if message["type"] == "message":
                     self._tell(message["data"])
                 subscribed = subscribed or (message["type"] == "subscribe" and message["data"] == 2)
@@ -191,7 +218,6 @@ class Bus:
             # What was missed is read at once, and only then do we count as being back.
             wait = None if _FACTS in self._deaf else int(LOOK_EVERY * 1000)
             streams = redis.xread({self._facts: self._cursor}, count=_AT_A_TIME, block=wait)
-            self.answered_at = clock.monotonic()
             entries = streams[0][1] if streams else []
             for at, fields in entries:
                 self._cursor = at.decode()
@@ -210,7 +236,7 @@ class Bus:
         try:
             origin, kind, fields = msgspec.json.decode(text)
             fact = msgspec.convert(fields, KINDS[kind])
-        except (ValueError, KeyError, TypeError, msgspec.MsgspecError) as error:
+        except (ValueError, KeyError, TypeError, RecursionError, msgspec.MsgspecError) as error:
             log.warning("something else speaks on the bus: %s", error)
             return
         if origin != self.process_id and not (late and isinstance(fact, PASSING)):

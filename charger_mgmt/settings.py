@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Annotated, Any, NamedTuple, get_type_hints
+from urllib.parse import urlsplit
 
 from . import database_url, proxies
 from .database_url import DatabaseUrl
@@ -167,8 +168,16 @@ class Database(Variable):
 class Redis(Variable):
     def read(self, name: str, text: str, known: Any) -> str:
         scheme, _, rest = text.partition("://")
-        if scheme not in ("redis", "rediss", "unix") or not rest:
-            raise ConfigurationError(f"{name}={text!r}: set it to redis://host:6379/0 (rediss:// with TLS).")
+        try:  # what it holds may be a password, so it is not said
+            urlsplit(text).port  # noqa: B018
+            readable = scheme in ("redis", "rediss", "unix") and bool(rest)
+        except ValueError:
+            readable = False
+        if not readable:
+            raise ConfigurationError(
+                f"{name} cannot be read: set it to redis://:password@host:6379/0 (rediss:// with TLS; / and # in a"
+                " password as %2F and %23)."
+            ) from None
         return text
 
 

@@ -152,11 +152,13 @@ def approve(engine: Engine, identity: str) -> None:
 
 
 def disconnect(central: Central, engine: Engine, identity: str, *, requested_by: str) -> None:
-    """End the charger's socket, so that it dials anew. Raises NotFound, ChargerOffline."""
+    """End the charger's socket, so that it dials anew. Raises NotFound, ChargerOffline, BusAway."""
     with reading(engine) as conn:
         charger = find_charger(conn, identity)
     if not central.is_connected(charger):
         raise ChargerOffline(f"Charger {identity} is not connected.")
+    if (owner := central.owner_of(charger)) is not None:
+        central.check_reach(owner)
     central.feed.publish([NewConnectionWanted(identity)])
     log.info("charger %s: disconnected by %s", identity, requested_by)
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, Row, insert, select, update
@@ -51,14 +51,29 @@ def claim(conn: Connection, command_id: int, now: datetime) -> bool:
     return changed.rowcount == 1
 
 
-def move(conn: Connection, command_id: int, state: str, **values: Any) -> bool:
+def move(
+    conn: Connection, command_id: int, state: str, *, only_from: str | None = None, **values: Any
+) -> bool:
     """Let a command enter a state, if it may from where it is. Returns whether it did."""
     changed = conn.execute(
         update(Command.__table__)
-        .where(_C.id == command_id, _C.state.in_(_BEFORE[state]))
+        .where(_C.id == command_id, _C.state.in_((only_from,) if only_from else _BEFORE[state]))
         .values(state=state, **values)
     )
     return changed.rowcount == 1
+
+
+def expire(conn: Connection, now: datetime) -> int:
+    """End the calls that nobody has sent in their time, a minute later: their owner has not heard of them. Returns how many."""
+    late = _C.expires_at < now - timedelta(minutes=1)
+    ids = conn.scalars(select(_C.id).where(_C.state == QUEUED, late).limit(1000)).all()
+    if not ids:
+        return 0
+    return conn.execute(
+        update(Command.__table__)
+        .where(_C.id.in_(ids), _C.state == QUEUED)
+        .values(state=ERROR, error_code="NotSent", error_description="The call was not sent in its time.")
+    ).rowcount
 
 
 def by_id(conn: Connection, command_id: int) -> Row[Any] | None:

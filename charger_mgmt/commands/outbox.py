@@ -163,7 +163,8 @@ def dispatch(central: Central, command: CommandQueued, heard: Heard, deadline: f
     try:
         central.deliver(command)
     except (BusAway, ChargerGone) as error:
-        return _undelivered(central, command, error)
+        if (outcome := _undelivered(central, command, error)) is not None:
+            return outcome
     outcome = ending(command.identity, command.command_id, heard, deadline)
     if outcome.waiting and command.owner != central.process_id:  # the bus may have lost its end
         with central.database.reading() as conn:
@@ -171,12 +172,14 @@ def dispatch(central: Central, command: CommandQueued, heard: Heard, deadline: f
     return outcome
 
 
-def _undelivered(central: Central, command: CommandQueued, error: ChargerManagementError) -> CommandOutcome:
-    """Its owner has not heard of it, so it is not sent; unless it did hear, and has claimed it by now."""
+def _undelivered(
+    central: Central, command: CommandQueued, error: ChargerManagementError
+) -> CommandOutcome | None:
+    """Its owner has not heard of it, so it is not sent. None: it did hear, and has claimed it by now."""
     values = {"error_code": NOT_SENT, "error_description": str(error)}
     with turn(command.requested_by), central.database.writing() as conn:
-        if not settle(conn, command, command_rows.ERROR, values, sent=False):
-            return _as_noted(command, command_rows.by_id(conn, command.command_id))
+        if not settle(conn, command, command_rows.ERROR, values, sent=False, only_from=command_rows.QUEUED):
+            return None
     error.command = (command.identity, command.command_id)
     return CommandOutcome(command.identity, command.command_id, command_rows.ERROR, error=error)
 
@@ -198,10 +201,16 @@ def _as_noted(command: CommandQueued, row: AnyRow | None) -> CommandOutcome:
 
 
 def settle(
-    conn: Connection, command: CommandQueued, state: str, values: Mapping[str, Any], *, sent: bool
+    conn: Connection,
+    command: CommandQueued,
+    state: str,
+    values: Mapping[str, Any],
+    *,
+    sent: bool,
+    only_from: str | None = None,
 ) -> bool:
     """Note the state that a command has come to, with what that does; False: it has come to another one before."""
-    moved = command_rows.move(conn, command.command_id, state, **values)
+    moved = command_rows.move(conn, command.command_id, state, only_from=only_from, **values)
     if moved and (effect := CALLS[command.action].effect) is not None:
         answered = Answered(
             command.charger_id,

@@ -42,7 +42,8 @@ class CentralSystem:
 
     def owner_of(self, charger: AnyRow) -> str | None:
         """The process that holds a socket of the charger's on which it can be called; None: there is none."""
-        if self.registry.get(charger.identity) is not None:
+        session = self.registry.get(charger.identity)
+        if session is not None and session.generation >= charger.generation:
             return self.process_id
         if self._is_elsewhere(charger) and dialect.named(charger.dialect).takes_calls:
             return str(charger.process_id)

@@ -132,16 +132,27 @@ class _Delivering:
             try:
                 with turn(self._command.requested_by), self._central.database.writing() as conn:
                     self._write(conn, state, values)
+                self._knows_its_key(state)
                 return
             except DatabaseAway:
                 if attempt == 1:
                     log.error("command %d could not be marked %r", self._command.command_id, state)
                 gevent.sleep(1)
 
+    def _knows_its_key(self, state: str) -> None:
+        """A charger that took a new key on its socket has proved enough (gateway/fleet.py compares)."""
+        session = self._central.registry.get(self._command.identity)
+        if session is not None and self._command.key_hash and state == command_rows.ACCEPTED:
+            session.password_hash = self._command.key_hash
+
     def _write(self, conn: Connection, state: str, values: dict[str, Any]) -> None:
         command = self._command
         settled = settle(conn, command, state, values, sent=self._sent)
-        if not settled and state in (command_rows.ACCEPTED, command_rows.REJECTED, command_rows.ERROR):
+        if (
+            not settled
+            and self._sent
+            and state in (command_rows.ACCEPTED, command_rows.REJECTED, command_rows.ERROR)
+        ):
             # Another process took this one for dead and marked the row timed out.
             settled = settle(conn, command, command_rows.LATE_ANSWER, values, sent=self._sent)
         if not settled:

@@ -66,6 +66,9 @@ class Fleet:
         #: It has a lease: not yet, when the database was away at the start.
         self._taken_up = False
         self._over = False
+        # Until it has a lease it is nobody, and what it held would be taken for left behind.
+        gateway.admission.out_of_touch = True
+        central.leads = central.alone = False
         central.feed.subscribe(ConnectionTaken, self._taken)
         bus.heard, bus.on_return = self.hear, [self._catch_up]
 
@@ -83,12 +86,14 @@ class Fleet:
         self._look_around(living)
         self._renewed_at = self._since = clock.monotonic()
         self._taken_up = True
+        self._gateway.admission.out_of_touch = False
         self._bus.renew(self._lease * DEAD)
 
     def start(self) -> None:
         """Renew, and watch the others, for as long as this process lives."""
         gevent.spawn(self._run)
         gevent.spawn(self._watch_ourselves)
+        gevent.spawn(self._renew_the_key)
 
     def give_up(self) -> None:
         """This process serves no longer."""
@@ -111,6 +116,13 @@ class Fleet:
                 if classify(error) is Fault.POISON:  # a defect must not end the watch
                     log.exception("the lease could not be looked after")
 
+    def _renew_the_key(self) -> None:
+        """By itself: the database may take longer to answer than the key lives."""
+        while not self._over:
+            gevent.sleep(self._lease * TURN)
+            if self._taken_up and not self._over:
+                self._bus.renew(self._lease * DEAD)
+
     def _watch_ourselves(self) -> None:
         """A turn may take longer than the lease: a database that is away answers nothing for a while."""
         while not self._over:
@@ -121,7 +133,6 @@ class Fleet:
     def _turn(self) -> None:
         """Raises SQLAlchemyError: the database is away."""
         central = self._central
-        self._bus.renew(self._lease * DEAD)
         began = clock.monotonic()
         with central.database.engine.begin() as conn:
             renewed = leases.renew(
@@ -144,6 +155,8 @@ class Fleet:
         self._look_around(living)
         if central.leads:
             self._put_right()
+            with central.database.engine.begin() as conn:
+                command_rows.expire(conn, clock.now())
         self._end_the_replaced()
         self._share([row for row in there if row.id in living])
 
@@ -159,8 +172,9 @@ class Fleet:
         central = self._central
         with central.database.engine.connect() as conn:
             dead = leases.run_out(conn, self._lease * DEAD)
+        alive = self._bus.living(dead) if dead else set()
         for process_id in dead:
-            if self._bus.is_alive(process_id):
+            if process_id in alive:
                 continue  # it is the database that it does not reach
             with central.database.engine.begin() as conn:
                 buried = leases.bury(conn, process_id, self._lease * DEAD)
@@ -190,7 +204,7 @@ class Fleet:
 
     def _let_go_if_lost(self) -> None:
         """Let the chargers go when others are about to take this process for dead."""
-        last = max(self._renewed_at, self._bus.answered_at)
+        last = max(self._renewed_at, self._bus.renewed_at)
         if self._over or clock.monotonic() - last < self._lease * LETS_GO:
             return
         self._gateway.admission.out_of_touch = True
