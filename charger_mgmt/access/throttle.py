@@ -36,6 +36,10 @@ _Key: TypeAlias = tuple[str, ...]
 Keys: TypeAlias = tuple[_Key, ...]
 
 
+#: Attempts under one key: more than any limit counts.
+_REMEMBERED = 1000
+
+
 @dataclass
 class LoginThrottle:
     """Counts attempts. One counts when it begins, so that parallel guesses do not slip through."""
@@ -88,7 +92,7 @@ class LoginThrottle:
         for key in keys:
             seen = self._seen[key[0]]
             if counts:
-                seen.setdefault(key, deque()).append(now)
+                seen.setdefault(key, deque(maxlen=_REMEMBERED)).append(now)
                 seen.move_to_end(key)
                 while len(seen) > self.most_keys:
                     seen.popitem(last=False)

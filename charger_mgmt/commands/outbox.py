@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any, Final
@@ -167,7 +167,7 @@ def dispatch(central: Central, command: CommandQueued, heard: Heard, deadline: f
             return outcome
     outcome = ending(command.identity, command.command_id, heard, deadline)
     if outcome.waiting and command.owner != central.process_id:  # the bus may have lost its end
-        with central.database.reading() as conn:
+        with suppress(DatabaseAway), central.database.reading() as conn:
             return _as_noted(command, command_rows.by_id(conn, command.command_id))
     return outcome
 
