@@ -8,7 +8,8 @@ What is committed stands in the database; the bus only saves asking for it. Unde
     to:<process>    a channel for what one process alone is to do, now or not at all
     lease:<process> a key, which that process renews: it lives, though the database may not know it
 
-A fact may still be lost (Redis came back without its memory, somebody was away for too long), and none comes twice.
+A fact may still be lost (Redis came back without its memory, somebody was away for too long), and may come again after a
+replica took over that had not heard all: whoever hears it looks at the database, or it does no harm.
 """
 
 from __future__ import annotations
@@ -38,8 +39,9 @@ PATIENCE: Final = 1.0
 #: Seconds between two looks whether a silent connection is alive, and between two tries for a new one.
 LOOK_EVERY: Final = 2.0
 AGAIN_AFTER: Final = 1.0
-#: Facts that wait to be sent; the oldest go when Redis is too slow, or away for too long.
+#: Facts that wait to be sent, and their bytes; the oldest go when Redis is too slow, or away for too long.
 MOST_WAITING: Final = 10_000
+MOST_BYTES: Final = 8_000_000
 #: Facts that Redis keeps for who was away (a few megabytes), and how many are read at a time.
 FACTS_KEPT: Final = 10_000
 _AT_A_TIME: Final = 500
@@ -63,6 +65,32 @@ class _Waiting(NamedTuple):
     text: bytes
 
 
+class _Backlog:
+    """What waits to be sent, the oldest first: so much and no more."""
+
+    def __init__(self) -> None:
+        self._waiting: deque[_Waiting] = deque()
+        self._bytes = 0
+
+    def __bool__(self) -> bool:
+        return bool(self._waiting)
+
+    def add(self, each: _Waiting) -> None:
+        self._waiting.append(each)
+        self._bytes += len(each.text)
+        while len(self._waiting) > MOST_WAITING or self._bytes > MOST_BYTES:
+            self._bytes -= len(self._waiting.popleft().text)
+
+    def take(self, most: int) -> list[_Waiting]:
+        taken = [self._waiting.popleft() for _ in range(min(most, len(self._waiting)))]
+        self._bytes -= sum(len(each.text) for each in taken)
+        return taken
+
+    def put_back(self, taken: Sequence[_Waiting]) -> None:
+        self._waiting.extendleft(reversed(taken))
+        self._bytes += sum(len(each.text) for each in taken)
+
+
 class Bus:
     """One process's part of the bus. Nothing here raises."""
 
@@ -78,7 +106,7 @@ class Bus:
         #: They wait all the time, each on a connection of its own: for what is ours alone, and for the facts.
         self._listening = _client(url)
         self._following = _client(url, waits=LOOK_EVERY)
-        self._waiting: deque[_Waiting] = deque(maxlen=MOST_WAITING)
+        self._waiting = _Backlog()
         #: Redis is there, and refuses to write.
         self._refused = False
         self._news = Event()
@@ -102,9 +130,10 @@ class Bus:
     def publish(self, facts: Iterable[Happened]) -> None:
         """Tell every other process, soon, or as soon as Redis is there. Never waits."""
         now = clock.monotonic()
-        self._waiting += [
-            _Waiting(now, isinstance(fact, PASSING), _written(self.process_id, fact)) for fact in facts
-        ]
+        for fact in facts:
+            each = _Waiting(now, isinstance(fact, PASSING), _written(self.process_id, fact))
+            if self.available or len(each.text) <= LARGE:
+                self._waiting.add(each)
         self._news.set()
 
     def deliver(self, process_id: str, fact: Happened) -> bool:
@@ -149,12 +178,12 @@ class Bus:
                     gevent.sleep(AGAIN_AFTER)
                     continue
                 now = clock.monotonic()
-                portion = [self._waiting.popleft() for _ in range(min(_PORTION, len(self._waiting)))]
+                portion = self._waiting.take(_PORTION)
                 portion = [each for each in portion if not each.passing or now - each.at < _PASSED / 1000]
                 try:
                     self._write(portion)
                 except ResponseError as error:  # it takes none of them (it is full): they wait
-                    self._waiting.extendleft(reversed(portion))
+                    self._waiting.put_back(portion)
                     if not self._refused:
                         log.warning("the bus takes no facts: %s", error)
                     self._refused = True

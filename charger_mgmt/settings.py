@@ -247,7 +247,7 @@ class Settings:
             15,
             "with `REDIS_URL`: seconds without a sign of life after which a process counts as dead, and what it held"
             " is put right",
-            least=3,
+            least=6,
         ),
     ]
     drain_seconds: Annotated[

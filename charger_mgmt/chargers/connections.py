@@ -162,17 +162,19 @@ def put_right(conn: Connection, process_id: str, now: datetime) -> int:
 
 
 def put_right_of(conn: Connection, process_id: str, now: datetime) -> int:
-    """The process is dead: its chargers are not connected, and have a whole limit from now on to be heard elsewhere."""
-    held = sorted(of_process(conn, process_id))
-    for first in range(0, len(held), _PORTION):
-        portion = held[first : first + _PORTION]
+    """The process is dead: a thousand of its chargers are not connected, and have a whole limit from now on to be heard
+    elsewhere. Returns how many; 0: there are no more.
+    """
+    held = select(_C.id).where(_C.connected == true(), _C.process_id == process_id)
+    portion = sorted(conn.scalars(held.limit(_PORTION)))
+    if portion:
         conn.execute(
             update(Charger.__table__)
             .where(_C.id.in_(portion), _C.connected == true(), _C.process_id == process_id)
             .values(connected=False, disconnected_at=now, disconnected_reason=_LEFT_BEHIND, process_id=None)
         )
         sightings.grant(conn, portion, watch.database_now(conn))
-    return len(held)
+    return len(portion)
 
 
 def is_all_of(conn: Connection, process_id: str, charger_ids: Collection[int]) -> bool:

@@ -318,7 +318,9 @@ def _queue_stop(
 
 def _may_still_start(command: Row[Any]) -> bool:
     """Whether a start that was sent earlier can still become a session."""
-    if command.state in (command_rows.QUEUED, command_rows.SENT):
+    if command.state == command_rows.QUEUED:  # nobody may have heard of it
+        return bool(command.expires_at > clock.now())
+    if command.state == command_rows.SENT:
         return True
     said_yes = command.state == command_rows.ACCEPTED or (
         command.state == command_rows.LATE_ANSWER and (command.response or {}).get("status") == "Accepted"

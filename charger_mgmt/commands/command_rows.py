@@ -10,6 +10,7 @@ from sqlalchemy import ColumnElement, Connection, Row, insert, select, update
 from ..database import pages
 from ..database.models import Command
 from ..database.pages import Page
+from ..database.watch import database_now
 
 _C = Command.__table__.c
 
@@ -42,10 +43,12 @@ def add(conn: Connection, **values: Any) -> int:
 
 
 def claim(conn: Connection, command_id: int, now: datetime) -> bool:
-    """Let a queued command be sent, unless its time is over or somebody else has given it up. Returns whether it may."""
+    """Let a queued command be sent, unless its time is over (by the database's clock: two hosts' may differ) or somebody
+    else has given it up. Returns whether it may.
+    """
     changed = conn.execute(
         update(Command.__table__)
-        .where(_C.id == command_id, _C.state == QUEUED, _C.expires_at >= now)
+        .where(_C.id == command_id, _C.state == QUEUED, _C.expires_at >= database_now(conn))
         .values(state=SENT, sent_at=now)
     )
     return changed.rowcount == 1
@@ -63,9 +66,9 @@ def move(
     return changed.rowcount == 1
 
 
-def expire(conn: Connection, now: datetime) -> int:
+def expire(conn: Connection) -> int:
     """End the calls that nobody has sent in their time, a minute later: their owner has not heard of them. Returns how many."""
-    late = _C.expires_at < now - timedelta(minutes=1)
+    late = _C.expires_at < database_now(conn) - timedelta(minutes=1)
     ids = conn.scalars(select(_C.id).where(_C.state == QUEUED, late).limit(1000)).all()
     if not ids:
         return 0

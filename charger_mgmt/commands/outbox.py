@@ -25,6 +25,7 @@ from ..database.base import AnyRow
 from ..database.chargers import find as find_charger
 from ..database.connections import reading
 from ..database.pages import Page
+from ..database.watch import database_now
 from ..errors import (
     BusAway,
     CallErrored,
@@ -129,7 +130,7 @@ def queue(
         requested_by=requested_by,
         process_id=owner,
         created_at=now,
-        expires_at=now + DELIVER_WITHIN,
+        expires_at=database_now(conn) + DELIVER_WITHIN,
         connector_id=_storable_connector(payload.get("connectorId")),
         id_tag=id_tag,
         session_id=session_id,

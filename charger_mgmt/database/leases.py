@@ -37,19 +37,28 @@ def take(conn: Connection, process_id: str) -> None:
     )
 
 
-def renew(conn: Connection, process_id: str, sockets: int, *, draining: bool) -> bool:
-    """It still does, and holds so many; `draining`: it is about to end. False: it was taken for dead meanwhile, and what it held has been put right."""
-    changed = conn.execute(
-        update(Lease.__table__)
-        .where(_L.id == process_id)
-        .values(renewed_at=database_now(conn), sockets=sockets, draining=draining)
-    )
-    return changed.rowcount == 1
+def renew(conn: Connection, process_id: str, sockets: int, *, draining: bool) -> float | None:
+    """It still does, and holds so many; `draining`: it is about to end.
+
+    Returns the seconds since it was last renewed. None: it was taken for dead meanwhile, and what it held has been put right.
+    """
+    now = database_now(conn)
+    renewed_at = conn.scalar(select(_L.renewed_at).where(_L.id == process_id).with_for_update())
+    if renewed_at is None:
+        return None
+    renewed = update(Lease.__table__).where(_L.id == process_id)
+    conn.execute(renewed.values(renewed_at=now, sockets=sockets, draining=draining))
+    return float((now - renewed_at).total_seconds())
 
 
 def give_up(conn: Connection, process_id: str) -> None:
     """It serves no longer."""
     conn.execute(delete(Lease.__table__).where(_L.id == process_id))
+
+
+def forget_all(conn: Connection) -> None:
+    """None of them serves any more."""
+    conn.execute(delete(Lease.__table__))
 
 
 def every(conn: Connection) -> Sequence[AnyRow]:
@@ -63,10 +72,16 @@ def living(conn: Connection, lease: float) -> list[str]:
     return list(conn.scalars(select(_L.id).where(_L.renewed_at >= since).order_by(_L.started_at, _L.id)))
 
 
-def run_out(conn: Connection, lease: float) -> list[str]:
-    """The ids of those whose lease has run out."""
-    before = database_now(conn) - timedelta(seconds=lease)
-    return list(conn.scalars(select(_L.id).where(_L.renewed_at < before)))
+def run_out(conn: Connection, lease: float, *, seen_by: str, within: float) -> list[str]:
+    """The ids of those whose lease has run out, as `seen_by` a process that has renewed its own `within` so many seconds.
+
+    One that has not stood still itself, and the others on its machine with it, whatever its own clock says.
+    """
+    now = database_now(conn)
+    ours = conn.scalar(select(_L.renewed_at).where(_L.id == seen_by))
+    if ours is None or ours < now - timedelta(seconds=within):
+        return []
+    return list(conn.scalars(select(_L.id).where(_L.renewed_at < now - timedelta(seconds=lease))))
 
 
 def bury(conn: Connection, process_id: str, lease: float) -> bool:

@@ -36,6 +36,12 @@ def silent_ones(conn: Connection, charger_ids: Sequence[int]) -> list[int]:
     )
 
 
+def heard_silent_ones(conn: Connection, since: datetime, most: int) -> list[int]:
+    """Chargers that count as silent and have spoken since then: whoever noted it had looked just before they were marked."""
+    found = select(_S.charger_id).where(_S.silent == true(), _S.seen_at > since).order_by(_S.seen_at)
+    return sorted(conn.scalars(found.limit(most)))
+
+
 def overdue(conn: Connection, since: datetime, most: int) -> list[int]:
     """Chargers that have not spoken since then and do not count as silent yet."""
     found = select(_S.charger_id).where(_S.silent == false(), _S.seen_at < since).order_by(_S.seen_at)

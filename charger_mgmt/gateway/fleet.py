@@ -1,10 +1,10 @@
 """One process among several on one database (REDIS_URL): its lease, what the dead have left behind, whose socket is the newest.
 
-A process renews its lease in the database and a key in Redis. One that could renew neither lets its chargers go before
-others take it for dead, so that "dead" is true; whose lease has run out in both is put right by whoever notices first. In
-shares of LEASE_SECONDS, after which a death has been noticed at the latest:
+A process renews its lease in the database and a key in Redis, each by itself. One that could renew neither lets its
+chargers go before others take it for dead, so that "dead" is true; whose lease has run out in both is put right by whoever
+leads. In shares of LEASE_SECONDS, after which a death has been noticed at the latest:
 
-    every 1/6   renew, look for the dead and for sockets that are not their charger's newest
+    every 1/6   renew; look for the dead, and for sockets that are not their charger's newest
     after 4/6   without either: let the chargers go, and take none
     after 5/6   count as dead
 """
@@ -15,7 +15,7 @@ import logging
 import os
 import random
 import signal
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import replace
 
 import gevent
@@ -28,6 +28,7 @@ from ..commands import command_rows
 from ..database import leases
 from ..database.base import AnyRow
 from ..database.faults import Fault, classify
+from ..database.sole import SoleProcess
 from ..errors import ChargerManagementError
 from ..feed import ChargerChanged, ConnectionTaken, Happened
 from ..websocket import frames
@@ -75,14 +76,15 @@ class Fleet:
     def take(self) -> None:
         """Begin to be one of them. Raises AnotherProcess when one serves that cannot share, SQLAlchemyError."""
         central = self._central
-        central.sole.take()  # one that serves without the bus keeps this
+        sole = SoleProcess(central.database.engine)
+        sole.take()  # one that serves without the bus keeps this
         try:
             with central.database.engine.begin() as conn:
                 leases.give_up(conn, central.process_id)
                 leases.take(conn, central.process_id)
                 living = leases.living(conn, self._lease * DEAD)
         finally:
-            central.sole.release()
+            sole.release()
         self._look_around(living)
         self._renewed_at = self._since = clock.monotonic()
         self._taken_up = True
@@ -91,9 +93,11 @@ class Fleet:
 
     def start(self) -> None:
         """Renew, and watch the others, for as long as this process lives."""
-        gevent.spawn(self._run)
-        gevent.spawn(self._watch_ourselves)
-        gevent.spawn(self._renew_the_key)
+        turn = self._lease * TURN
+        gevent.spawn(self._again_and_again, turn, self._renew)
+        gevent.spawn(self._again_and_again, turn, self._renew_the_key)
+        gevent.spawn(self._again_and_again, turn, self._turn)
+        gevent.spawn(self._again_and_again, turn / 2, self._let_go_if_lost)
 
     def give_up(self) -> None:
         """This process serves no longer."""
@@ -105,49 +109,44 @@ class Fleet:
         except SQLAlchemyError as error:  # it will run out
             log.info("the lease could not be given up: %s", type(error).__name__)
 
-    def _run(self) -> None:
+    def _again_and_again(self, every: float, task: Callable[[], None]) -> None:
+        """Each in a greenlet of its own: none must keep another from renewing, whatever does not answer."""
         while not self._over:
-            gevent.sleep(self._lease * TURN)
-            if not self._taken_up:
+            gevent.sleep(every)
+            if not self._taken_up or self._over:
                 continue
             try:
-                self._turn()
+                task()
             except Exception as error:
                 if classify(error) is Fault.POISON:  # a defect must not end the watch
                     log.exception("the lease could not be looked after")
 
     def _renew_the_key(self) -> None:
-        """By itself: the database may take longer to answer than the key lives."""
-        while not self._over:
-            gevent.sleep(self._lease * TURN)
-            if self._taken_up and not self._over:
-                self._bus.renew(self._lease * DEAD)
+        self._bus.renew(self._lease * DEAD)
 
-    def _watch_ourselves(self) -> None:
-        """A turn may take longer than the lease: a database that is away answers nothing for a while."""
-        while not self._over:
-            gevent.sleep(self._lease * TURN / 2)
-            if self._taken_up:
-                self._let_go_if_lost()
-
-    def _turn(self) -> None:
+    def _renew(self) -> None:
         """Raises SQLAlchemyError: the database is away."""
         central = self._central
         began = clock.monotonic()
         with central.database.engine.begin() as conn:
-            renewed = leases.renew(
+            after = leases.renew(
                 conn, central.process_id, len(central.registry.held()), draining=central.draining
             )
         if self._over:
             return
-        if not renewed:
+        if after is None:
             self._was_taken_for_dead()
             return
-        if began - self._renewed_at > self._lease * LETS_GO:
+        # By the database's clock, too: ours stands still while the machine sleeps.
+        if max(began - self._renewed_at, after) > self._lease * LETS_GO:
             self._since = began
         self._renewed_at = began
         self._gateway.admission.out_of_touch = False
-        if began - self._since > self._lease:  # else the others had no chance to renew theirs
+
+    def _turn(self) -> None:
+        """Raises SQLAlchemyError: the database is away."""
+        central = self._central
+        if clock.monotonic() - self._since > self._lease:  # else the others had no chance to renew theirs
             self._bury_the_dead()
         with central.database.engine.begin() as conn:
             living = leases.living(conn, self._lease * DEAD)
@@ -156,7 +155,7 @@ class Fleet:
         if central.leads:
             self._put_right()
             with central.database.engine.begin() as conn:
-                command_rows.expire(conn, clock.now())
+                command_rows.expire(conn)
         self._end_the_replaced()
         self._share([row for row in there if row.id in living])
 
@@ -171,7 +170,9 @@ class Fleet:
     def _bury_the_dead(self) -> None:
         central = self._central
         with central.database.engine.connect() as conn:
-            dead = leases.run_out(conn, self._lease * DEAD)
+            dead = leases.run_out(
+                conn, self._lease * DEAD, seen_by=central.process_id, within=self._lease * LETS_GO
+            )
         alive = self._bus.living(dead) if dead else set()
         for process_id in dead:
             if process_id in alive:
@@ -194,13 +195,19 @@ class Fleet:
             there = {row.id for row in leases.every(conn)}
         left, unfinished = left - there, unfinished - there
         for process_id in left:
-            with central.database.engine.begin() as conn:
-                count = connections.put_right_of(conn, process_id, clock.now())
+            count = 0
+            while portion := self._put_right_some(process_id):
+                count += portion
             log.info("%d chargers were left as connected by process %s", count, process_id)
         for process_id in unfinished:
             with central.database.engine.begin() as conn:
                 count = command_rows.put_right_of(conn, process_id)
             log.info("%d commands of process %s were ended", count, process_id)
+
+    def _put_right_some(self, process_id: str) -> int:
+        """A portion a commit: chargers that come back meanwhile need not wait for the whole."""
+        with self._central.database.engine.begin() as conn:
+            return connections.put_right_of(conn, process_id, clock.now())
 
     def _let_go_if_lost(self) -> None:
         """Let the chargers go when others are about to take this process for dead."""

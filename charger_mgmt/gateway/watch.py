@@ -80,6 +80,7 @@ def _take_over(central: CentralSystem, fleet: Fleet | None) -> None:
     central.sole.take()
     _wait_for_the_others(central)
     with central.database.engine.begin() as conn:
+        leases.forget_all(conn)
         left = connections.put_right(conn, central.process_id, clock.now())
     central.database.warm()
     delivery.put_right(central)
@@ -89,10 +90,11 @@ def _take_over(central: CentralSystem, fleet: Fleet | None) -> None:
 
 def _wait_for_the_others(central: CentralSystem) -> None:
     """Raises AnotherProcess when processes serve on this database that share it (REDIS_URL)."""
-    deadline = clock.monotonic() + PATIENCE
+    lease = central.settings.lease_seconds  # the last of them may have died a moment ago
+    deadline = clock.monotonic() + max(PATIENCE, lease + RENEW)
     while True:
         with central.database.engine.begin() as conn:
-            living = leases.living(conn, central.settings.lease_seconds)
+            living = leases.living(conn, lease)
         if not living:
             return
         if clock.monotonic() >= deadline:

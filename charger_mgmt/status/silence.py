@@ -55,6 +55,8 @@ def sweep(conn: Connection, limit: timedelta) -> Sequence[str]:
     After a start or an outage of our own nobody is judged until a whole limit has passed.
     """
     now = watch.database_now(conn)
+    if heard := sightings.heard_silent_ones(conn, now - limit, PORTION):
+        _return(conn, heard, now)  # they spoke just as they were marked
     if not watch.resumed_since(conn, limit, now):
         return []
     found = sightings.overdue(conn, now - limit, PORTION)

@@ -17,7 +17,7 @@ from charger_mgmt.commands import outbox
 from charger_mgmt.commands.calls import CALLS
 from charger_mgmt.database.models import Charger as ChargerRow
 from charger_mgmt.database.models import Command
-from charger_mgmt.errors import ChargerOffline, NotFound
+from charger_mgmt.errors import ChargerGone, ChargerOffline, NotFound
 from charger_mgmt.gateway import delivery
 from charger_mgmt.ocppj import frames
 from charger_mgmt.serving.process import process_of
@@ -406,3 +406,37 @@ def test_the_service_names_what_is_wrong(app: Flask, api: Api, charger: Plug) ->
     charger("CP1").drop()
     with pytest.raises(ChargerOffline):
         outbox.send(central, "CP1", "ClearCache", {}, requested_by="test", wait=0)
+
+
+class _Unsure:
+    """The central system of a process that hands a command over and does not learn whether it was heard."""
+
+    def __init__(self, central: Any, *, hears: bool) -> None:
+        self._central, self._hears = central, hears
+        self.sent = lambda: False
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._central, name)
+
+    def deliver(self, command: Any) -> None:
+        if self._hears:
+            self._central.deliver(command)
+            until(self.sent)
+        raise ChargerGone("it did not say")
+
+
+@pytest.mark.parametrize("hears", [True, False])
+def test_a_call_whose_owner_has_heard_of_it_is_never_called_unsent(
+    app: Flask, api: Api, charger: Plug, rows: Rows, hears: bool
+) -> None:
+    made = charger("CP1")
+    made.answers["ClearCache"] = {"status": "Accepted"}
+    central = _Unsure(process_of(app).central, hears=hears)
+    central.sent = lambda: bool(made.asked)
+    outcome = outbox.send(central, "CP1", "ClearCache", {}, requested_by="operator", wait=3)
+    (row,) = rows(Command)
+    if hears:
+        assert (outcome.state, outcome.error, row.state) == ("accepted", None, "accepted")
+    else:
+        assert isinstance(outcome.error, ChargerGone)
+        assert (row.state, row.error_code, made.asked) == ("error", "NotSent", [])

@@ -207,3 +207,15 @@ def test_one_sweep_finds_all_that_are_silent(watched):
         last_seen(watched, charger, ago(seconds=400))
     assert len(sweep(watched)) == 30
     assert {row.silent for row in watched.rows(Charger)} == {True}
+
+
+def test_who_spoke_in_the_moment_of_being_marked_is_not_silent_for_long(watched):
+    """Another process noted it, and had seen no silence yet: nothing but the next sweep would find out."""
+    charger = watched.charger()
+    charger.reports(1, "Available")
+    last_seen(watched, charger, ago(seconds=400))
+    assert sweep(watched) == ["CP1"]
+    last_seen(watched, charger, ago(seconds=1))
+    assert sweep(watched) == []
+    assert (watched.row(Charger).status, watched.row(Charger).silent) == ("Available", False)
+    assert history(watched) == ["Available", "Unavailable", "Available"]
