@@ -70,6 +70,8 @@ class Places:
 class Place:
     """One socket's, from its beginning until `leave`."""
 
+    __slots__ = ("_is_stranger", "_places")
+
     def __init__(self, places: Places, *, known: bool) -> None:
         self._places = places
         self._is_stranger = not known

@@ -10,7 +10,7 @@ by the time we were not listening.
 from __future__ import annotations
 
 import logging
-from collections import OrderedDict, deque
+from collections import deque
 from collections.abc import Callable
 from typing import Any, Protocol, TypeAlias
 
@@ -78,6 +78,27 @@ class _Turn:
 class Session(Speaker):
     """One charger's OCPP-J session on one socket: its conversation, the queue of its calls, the line of ours."""
 
+    __slots__ = (
+        "_current",
+        "_end_turn",
+        "_going_on",
+        "_handle",
+        "_last_seen",
+        "_late",
+        "_line",
+        "_malformed",
+        "_queue",
+        "_queued_characters",
+        "_room",
+        "_stalled_since",
+        "_timeouts",
+        "_timeouts_before_drop",
+        "connected_at",
+        "conversation",
+        "ended",
+        "password_hash",
+    )
+
     def __init__(
         self,
         identity: str,
@@ -111,8 +132,9 @@ class Session(Speaker):
         self._stalled_since: float | None = None
         #: Of a long message that is in hand: ends its turn.
         self._end_turn: Callable[[], None] | None = None
-        self._line: deque[_Turn] = deque()
-        self._late: OrderedDict[str, OnLate] = OrderedDict()
+        #: Lists, not deques, whose least size is 64: there are thousands of these, and nearly always empty.
+        self._line: list[_Turn] = []
+        self._late: dict[str, OnLate] = {}
 
     # ── in ──────────────────────────────────────────────────────────────────────────────────────
 
@@ -362,7 +384,7 @@ class Session(Speaker):
         if on_late is not None:
             self._late[message_id] = on_late
             if len(self._late) > _LATE_LIMIT:
-                self._late.popitem(last=False)
+                del self._late[next(iter(self._late))]
         self._timeouts += 1
         if self._timeouts >= self._timeouts_before_drop:
             log.warning("charger %s: dropped, %d calls in a row unanswered", self.identity, self._timeouts)

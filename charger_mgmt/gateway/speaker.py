@@ -20,6 +20,27 @@ class Speaker:
     the socket was opened with its password.
     """
 
+    # With more than thirty attributes each would have a dictionary of its own.
+    __slots__ = (
+        "admitted",
+        "automatic_calls",
+        "behind",
+        "boot_asked",
+        "charger_id",
+        "connectors_asked",
+        "dialect",
+        "generation",
+        "has_spoken",
+        "identity",
+        "on_acceptance",
+        "proven",
+        "registration",
+        "socket",
+        "status_reported",
+        "strict",
+        "triggered",
+    )
+
     def __init__(
         self,
         identity: str,

@@ -19,7 +19,6 @@ Text and `now` (seconds on a monotonic clock) go in, events and text come out.
 
 from __future__ import annotations
 
-from collections import OrderedDict
 from dataclasses import dataclass, field
 from typing import Any, Final, TypeAlias
 
@@ -107,7 +106,7 @@ class Conversation:
         self._action = ""
         #: When the open call expires (monotonic seconds); None when no call is open.
         self.deadline: float | None = None
-        self._expired: OrderedDict[str, str] = OrderedDict()
+        self._expired: dict[str, str] = {}
         self._in_hand: dict[MessageId, tuple[str, float]] = {}
 
     @property
@@ -171,7 +170,7 @@ class Conversation:
         expired = CallExpired(self._open, self._action)
         self._expired[expired.message_id] = expired.action
         if len(self._expired) > REMEMBERED:
-            self._expired.popitem(last=False)
+            del self._expired[next(iter(self._expired))]
         self._close()
         return expired
 

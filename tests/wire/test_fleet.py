@@ -268,6 +268,60 @@ def test_who_was_cut_off_from_redis_makes_up_for_what_it_missed(one: GunicornSer
                 assert told_late.hears_close() == 1008
 
 
+def test_a_key_that_a_charger_has_taken_meanwhile_is_no_reason_to_shut_it_out(
+    one: GunicornServer, redis: Redis
+) -> None:
+    with (
+        Proxy(redis.host, redis.port) as line,
+        beside(one, REDIS_URL=f"redis://127.0.0.1:{line.port}/0") as other,
+    ):
+        one.post("/api/chargers", {"chargerId": "NEW-KEY", "password": "the first password of all"})
+        key = [("Authorization", "Basic " + base64.b64encode(b"NEW-KEY:the first password of all").decode())]
+        with booted(other, "NEW-KEY", headers=key) as charger:
+            with answering(charger, {"ChangeConfiguration": {"status": "Accepted"}}):
+                payload = {"key": "AuthorizationKey", "value": "another key altogether"}
+                changed = one.post("/api/chargers/NEW-KEY/commands/ChangeConfiguration", payload)
+                assert (changed.status, changed.json["state"]) == (200, "accepted")
+            before = other.log().count("the bus is there")
+            with line.cut():
+                wait_until(lambda: "the bus is away" in other.log(), seconds=10, what="it is noticed")
+            back = lambda: other.log().count("the bus is there") > before  # noqa: E731
+            wait_until(back, seconds=10, what="the bus is back")
+            time.sleep(1)  # what is known of its chargers has been read anew
+            assert charger.calls("Heartbeat", {})[0] == 3
+
+
+def test_who_begins_while_the_database_is_away_has_its_lease_later(
+    one: GunicornServer, mariadb: MariaDB
+) -> None:
+    with Proxy("127.0.0.1", mariadb.port) as line:
+        there = one.environ["DATABASE_URL"].replace(f":{mariadb.port}/", f":{line.port}/")
+        with line.cut():
+            environ = {name: one.environ[name] for name in (*SETTINGS, "REDIS_URL")}
+            late = GunicornServer(there, environ)
+            try:
+                late.launch()
+                wait_until(lambda: _answers(late, "/ocpp/EARLY") == 503, seconds=30, what="it turns away")
+            except BaseException:
+                late.remove()
+                raise
+        try:
+            late.wait_until_ready()
+            wait_until(lambda: _answers(late, "/ocpp/EARLY") == 101, seconds=20, what="it lets in")
+            assert lives(one, late.worker_pid)
+            late.terminate()
+        finally:
+            late.remove()
+
+
+def _answers(server: GunicornServer, path: str) -> int | None:
+    """The status of the answer to an upgrade request; None: nobody listens yet."""
+    try:
+        return asked(server, path).status
+    except OSError:
+        return None
+
+
 def test_the_death_of_a_server_is_noticed_and_put_right(one: GunicornServer) -> None:
     with beside(one) as victim, booted(one, "SURVIVES") as survivor:
         with booted(victim, "LOST"), booted(victim, "COMES-BACK"):
@@ -315,6 +369,8 @@ def test_without_redis_what_is_here_works_and_the_rest_is_refused(
             with answering(here, {"GetConfiguration": {}}):
                 assert one.post("/api/chargers/HERE/commands/GetConfiguration", {}).status == 200
             refused = one.post("/api/chargers/ELSEWHERE/commands/GetConfiguration", {})
+            assert (refused.status, refused.json["code"]) == (503, "bus-away")
+            refused = one.post("/api/chargers/ELSEWHERE/disconnect")
             assert (refused.status, refused.json["code"]) == (503, "bus-away")
             one.patch("/api/chargers/ELSEWHERE", {"blocked": True})
             time.sleep(LEASE + 2)
