@@ -20,7 +20,7 @@ from tests.wire.raw import BINARY, CLOSE, CONTINUATION, PING, TEXT, RawCharger, 
 
 from .conftest import Scenario, must_be_quiet, started
 
-pytestmark = [pytest.mark.wire, pytest.mark.mariadb]
+pytestmark = [pytest.mark.wire, pytest.mark.mariadb, pytest.mark.alone]
 #: Seconds in which everybody else is answered, whatever the rude ones do.
 LATENCY = 2.0
 #: MB by which the worker may grow under all of them together.

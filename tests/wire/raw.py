@@ -186,10 +186,12 @@ class RawCharger:
             return False
 
     def calls(self, action: str, payload: Any = None, message_id: str | None = None) -> Any:
-        """One CALL and its answer (the whole decoded frame)."""
+        """One CALL and its answer (the whole decoded frame); what we are called with meanwhile is passed over."""
         message_id = message_id or str(uuid.uuid4())
         self.says(json.dumps([2, message_id, action, {} if payload is None else payload]))
-        return self.hears_json()
+        while (heard := self.hears_json())[0] == 2:
+            pass
+        return heard
 
     def boots(self) -> Any:
         answer = self.calls("BootNotification", {"chargePointVendor": "V", "chargePointModel": "M"})
