@@ -17,6 +17,7 @@ from typing import Any, TypeVar
 from dotenv import dotenv_values
 
 from charger_mgmt.database_url import DatabaseUrl
+from charger_mgmt.domain.roles import ROLES
 from charger_mgmt.errors import ConfigurationError
 from charger_mgmt.settings import MAKE_A_SECRET, PRODUCTION, FirstAccount, Settings, resolved, variables
 
@@ -61,6 +62,7 @@ def load(environ: Mapping[str, str] | None = None) -> Settings:
             "REDIS_URL: several processes need MySQL or MariaDB, and DATABASE_URL is SQLite. Set DATABASE_URL, or unset"
             " REDIS_URL."
         )
+    _check_provider(settings)
     interval = settings.heartbeat_interval
     if settings.heartbeat_timeout <= interval:
         raise ConfigurationError(
@@ -69,6 +71,33 @@ def load(environ: Mapping[str, str] | None = None) -> Settings:
             f" {interval + max(1, interval // 10)}."
         )
     return settings
+
+
+def _check_provider(settings: Settings) -> None:
+    """Raises ConfigurationError for an identity provider of which too little is known."""
+    if not settings.oidc_issuer:
+        return
+    if not settings.oidc_client_id and not settings.oidc_audience:
+        raise ConfigurationError(
+            "OIDC_ISSUER is set: set OIDC_CLIENT_ID for people who sign in there, OIDC_AUDIENCE for programs with its"
+            " tokens, or both."
+        )
+    if settings.oidc_client_id and not settings.public_url:
+        raise ConfigurationError(
+            "OIDC_CLIENT_ID is set: set PUBLIC_URL, too, to where people find this server. The provider sends them back"
+            " there."
+        )
+    if settings.oidc_audience and settings.oidc_audience == settings.oidc_client_id:
+        raise ConfigurationError(
+            "OIDC_AUDIENCE must not be OIDC_CLIENT_ID: what tells this server who somebody is would open the API."
+            " Register an API (resource) of its own at the provider."
+        )
+    mapping = dict(each.rpartition("=")[::2] for each in settings.oidc_roles)
+    if not mapping or not all(theirs and ours in ROLES for theirs, ours in mapping.items()):
+        raise ConfigurationError(
+            f"OIDC_ROLES={','.join(settings.oidc_roles)!r}: say which of the provider's roles is which here, as in"
+            f" charger-admins=admin,staff=viewer. There are {', '.join(ROLES)}."
+        )
 
 
 def first_account() -> FirstAccount:

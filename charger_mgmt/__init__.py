@@ -34,7 +34,7 @@ def create_app(settings: Settings | None = None) -> Flask:
     with app.app_context():
         process = app.extensions["charger_mgmt"] = Process(settings, db.engine)
     gateway.register(app, process.central, process.gateway)
-    api.register(app)
+    api.register(app, settings)
     cli.register(app)
     app.wsgi_app = TrustedProxies(  # type: ignore[method-assign]
         app.wsgi_app, settings.trusted_proxies
@@ -49,7 +49,7 @@ def _of_flask(settings: Settings) -> dict[str, Any]:
     return {
         "JWT_SECRET_KEY": settings.jwt_secret_key,
         "JWT_ACCESS_TOKEN_EXPIRES": timedelta(seconds=settings.access_token_seconds),
-        "JWT_REFRESH_TOKEN_EXPIRES": timedelta(days=30),
+        "JWT_REFRESH_TOKEN_EXPIRES": timedelta(seconds=settings.session_seconds),
         "JWT_DECODE_LEEWAY": 10,
         "SQLALCHEMY_DATABASE_URI": settings.database_url.url,
         "SQLALCHEMY_ENGINE_OPTIONS": engine.options(settings),

@@ -15,8 +15,10 @@
     │   └── ChargerGone             the socket died before the answer: unknown if it had been sent
     ├── DatabaseAway                the database did not take the write; nothing was acknowledged
     ├── BusAway                     the process that holds the charger's socket cannot be told; nothing was sent
+    ├── Forbidden                   whoever asks may not do this
     ├── LoginRefused                unknown username or wrong password
     ├── LogInEnded                  its tokens are worth nothing any more
+    ├── ProviderAway                the identity provider does not answer, or not as it should
     ├── TooManyAttempts             of log-ins; says when the next one is looked at
     ├── ConfigurationError          the system refuses to start; says what to set
     └── AnotherProcess              one that lives serves on this database
@@ -127,6 +129,14 @@ class ConfigurationError(ChargerManagementError):
 
 class AnotherProcess(ChargerManagementError):
     """Another process serves on this database; the message says how to go on."""
+
+
+class Forbidden(ChargerManagementError):
+    """This is not yours to do."""
+
+
+class ProviderAway(ChargerManagementError):
+    """The identity provider does not answer; try again soon."""
 
 
 class LoginRefused(ChargerManagementError):

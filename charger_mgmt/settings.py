@@ -19,6 +19,8 @@ PRODUCTION = "production"
 #: Connections that the chargers' side needs besides those of the committers.
 LEAST_BESIDES_COMMITTERS = 2
 SHORTEST_SECRET = 32
+#: Names of this machine itself.
+_HERE = ("127.0.0.1", "::1", "localhost")
 MAKE_A_SECRET = "Make one with `python3 -c 'import secrets; print(secrets.token_hex(32))'`."
 
 
@@ -159,6 +161,29 @@ class Secret(Variable):
 
 
 @dataclass(frozen=True, slots=True)
+class Secrets(Secret):
+    def read(self, name: str, text: str, known: Any) -> Any:
+        return tuple(Secret.read(self, name, each, known) for each in text.replace(",", " ").split())
+
+
+@dataclass(frozen=True, slots=True)
+class PublicUrl(Variable):
+    """`https`, or `http` to this machine itself."""
+
+    def read(self, name: str, text: str, known: Any) -> str:
+        try:
+            parts = urlsplit(text)
+            host = parts.hostname or ""
+        except ValueError:
+            parts, host = urlsplit(""), ""
+        if not (parts.scheme == "https" and host) and not (parts.scheme == "http" and host in _HERE):
+            raise ConfigurationError(
+                f"{name}={text!r}: set it to an address like https://chargers.example.com."
+            )
+        return text
+
+
+@dataclass(frozen=True, slots=True)
 class Database(Variable):
     def read(self, name: str, text: str, known: Any) -> DatabaseUrl:
         return database_url.normalised(text, name)
@@ -228,6 +253,14 @@ class Settings:
             f"signs the tokens; production needs one of at least {SHORTEST_SECRET} characters",
         ),
     ]
+    jwt_previous_secret_keys: Annotated[
+        tuple[str, ...],
+        Secrets(
+            (),
+            "secrets that signed tokens before, and are still believed: how `JWT_SECRET_KEY` is changed without ending"
+            " anybody's log-in; see [Who may do what](#who-may-do-what)",
+        ),
+    ]
     host: Annotated[str, Variable("127.0.0.1", "the address to listen on")]
     port: Annotated[int, Whole(8080, "the port to listen on", least=0, most=65535)]
     web_concurrency: Annotated[
@@ -261,7 +294,77 @@ class Settings:
         ),
     ]
     access_token_seconds: Annotated[
-        int, Whole(3600, "how long a log-in lasts (it can be refreshed for 30 days)", least=60)
+        int, Whole(900, "how long an access token lasts; a refresh token gives the next one", least=60)
+    ]
+    session_idle_seconds: Annotated[
+        int,
+        Whole(
+            Depends(
+                "`1800`, at least twice `ACCESS_TOKEN_SECONDS`",
+                lambda known: max(1800, 2 * known.access_token_seconds),
+            ),
+            "a log-in that was not refreshed for so long has ended",
+            least=Depends("`ACCESS_TOKEN_SECONDS`", lambda known: known.access_token_seconds),
+        ),
+    ]
+    session_seconds: Annotated[
+        int,
+        Whole(
+            Depends(
+                "`43200`, at least `SESSION_IDLE_SECONDS`",
+                lambda known: max(43_200, known.session_idle_seconds),
+            ),
+            "how long a log-in lasts in all; then a password is asked for again",
+            least=Depends("`SESSION_IDLE_SECONDS`", lambda known: known.session_idle_seconds),
+        ),
+    ]
+    public_url: Annotated[
+        str,
+        PublicUrl(
+            "",
+            "where people find this server (`https://chargers.example.com`): stands in reset links, and sign-in by an"
+            " identity provider needs it",
+        ),
+    ]
+    oidc_issuer: Annotated[
+        str,
+        PublicUrl(
+            "",
+            "an OpenID Connect provider whose people and programs may come in; see"
+            " [An identity provider](#an-identity-provider)",
+        ),
+    ]
+    oidc_client_id: Annotated[
+        str, Variable("", "what this server is called there; empty: nobody signs in there")
+    ]
+    oidc_client_secret: Annotated[str, Variable("", "its secret there; empty: it has none", verbatim=True)]
+    oidc_audience: Annotated[
+        str,
+        Variable("", "the `aud` of the provider's access tokens for this API; empty: none of them is taken"),
+    ]
+    oidc_role_claim: Annotated[
+        str, Variable("roles", "the claim that holds somebody's roles or groups there (`realm_access.roles`)")
+    ]
+    oidc_roles: Annotated[
+        tuple[str, ...],
+        Words(
+            (),
+            "which of them is which role here: `charger-admins=admin,staff=viewer`; the others may not come in",
+        ),
+    ]
+    oidc_sites_claim: Annotated[
+        str,
+        Variable(
+            "",
+            "the claim that holds the names or numbers of the sites that somebody is limited to (`*`: of none); empty:"
+            " nobody is limited",
+        ),
+    ]
+    oidc_name_claim: Annotated[
+        str, Variable("preferred_username", "the claim that says what somebody is called")
+    ]
+    oidc_leeway_seconds: Annotated[
+        int, Whole(30, "how far the provider's clock may be off", least=0, most=300)
     ]
     charger_onboarding: Annotated[
         str,
@@ -412,6 +515,7 @@ class Settings:
     ]
     retain_status_history_days: Annotated[int, Whole(365, "the same for the status history", least=0)]
     retain_events_days: Annotated[int, Whole(90, "the same for events", least=0)]
+    retain_audit_days: Annotated[int, Whole(1096, "the same for the audit trail", least=0)]
     retain_commands_days: Annotated[int, Whole(365, "the same for commands", least=0)]
     trusted_proxies: Annotated[
         tuple[str, ...],
@@ -427,6 +531,11 @@ class Settings:
     access_log: Annotated[
         bool, Flag(False, "one line for each REST request, on standard output; health checks never")
     ]
+
+    @property
+    def signing_secrets(self) -> tuple[str, ...]:
+        """What tokens may be signed with: new ones are with the last."""
+        return (*self.jwt_previous_secret_keys, self.jwt_secret_key)
 
     @property
     def clocks_believed_for(self) -> timedelta:

@@ -165,7 +165,7 @@ def client(app: Flask) -> FlaskClient:
 def auth(app: Flask, client: FlaskClient) -> dict[str, str]:
     """The headers of a logged-in operator."""
     with app.app_context():
-        accounts.create(db.engine, USERNAME, PASSWORD)
+        accounts.create(db.engine, USERNAME, PASSWORD, role="admin")
     login = client.post("/api/auth/login", json={"username": USERNAME, "password": PASSWORD})
     assert login.status_code == 200, login.text
     return {"Authorization": f"Bearer {login.json['accessToken']}"}

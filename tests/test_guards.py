@@ -19,8 +19,8 @@ EVERYTHING = {path.relative_to(PACKAGE).parts[0].removesuffix(".py") for path in
 #: Rooms, and modules that stand beside them, in one order: each may import those before it.
 ORDER = (
     "trees", "errors", "clock", "proxies", "database_url", "settings", "domain", "ocppj", "dialects", "beside",
-    "websocket", "database", "feed", "bus", "central", "extensions", "intake", "web",
-    "access", "tags", "status", "chargers", "commands", "charging",
+    "websocket", "database", "feed", "bus", "central", "extensions", "intake", "web", "console",
+    "sites", "access", "tags", "status", "chargers", "commands", "charging",
     "gateway", "simulate", "serving",
 )  # fmt: skip
 #: What a room may import, where that is less.

@@ -1,50 +1,52 @@
-"""Operators' accounts: who may log in, with which password (how: see log_in_rows.py).
-
-No database connection is open while a password is hashed: hashing takes tens of milliseconds, and on
-SQLite an open transaction would stop every charger's writes meanwhile.
-"""
+"""Accounts: who may ask for anything, in which role, at which sites (how they log in: see log_ins.py)."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import hashlib
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
 from typing import Any
 
-import argon2
-import gevent
-from gevent import monkey
-from gevent.threadpool import ThreadPool
-from sqlalchemy import Engine
+from itsdangerous import BadData, URLSafeTimedSerializer
+from sqlalchemy import Connection, Engine, Row
 from sqlalchemy.exc import IntegrityError
-from zxcvbn import zxcvbn
 
 from .. import clock
+from ..database import acts
+from ..database.acts import Act
+from ..database.base import AnyRow
 from ..database.connections import reading, writing
-from ..errors import Conflict, InvalidInput, NotFound, TooManyAttempts
-from . import log_in_rows, user_rows
+from ..domain.roles import BY_PROVIDER, ROLES
+from ..errors import Conflict, InvalidInput, NotFound
+from ..sites import places
+from . import log_in_rows, passwords, user_rows
 
-SHORTEST_PASSWORD = 8
-LONGEST_PASSWORD = 1024
-#: Of zxcvbn's 0 to 4: more than a million guesses.
-LEAST_SCORE = 2
-#: Characters of a password that are judged; what is longer is strong enough.
-_JUDGED = 64
 LONGEST_NAME = 80
 #: In commands it names who requested the calls that the system makes by itself.
 RESERVED_NAME = "system"
-
-#: OWASP's second recommended set: 19 MiB, two passes.
-_hasher = argon2.PasswordHasher(time_cost=2, memory_cost=19 * 1024, parallelism=1)
-#: What an unknown name's password is checked against, so that both cases take the same time.
-_NOBODY = _hasher.hash("no account has this password")
+#: How long a reset link is good for.
+RESET_WITHIN = timedelta(hours=1)
 
 
-def create(engine: Engine, username: str, password: str) -> None:
-    """A new account. Raises InvalidInput, Conflict when the name is taken."""
-    _check(username, password)
-    hashed = _in_thread(_hasher.hash, password)
+def create(
+    engine: Engine,
+    username: str,
+    password: str | None,
+    *,
+    role: str,
+    sites: Collection[int] | None = None,
+) -> AnyRow:
+    """A new account; without a password nobody can log in to it with one. Raises InvalidInput, Conflict when the name is taken."""
+    _check_name(username)
+    _check_role(role)
+    kept = "" if password is None else passwords.hashed(username, password)
     try:
         with writing(engine) as conn:
-            user_rows.add(conn, username, hashed, clock.now())
+            places.check(conn, sites, "sites")
+            values = {"password_hash": kept, "role": role, "sites": _stored(sites)}
+            user_rows.add(conn, username, clock.now(), **values)
+            return find(conn, username)
     except IntegrityError:
         raise Conflict(f"The user {username!r} exists already.") from None
 
@@ -57,11 +59,24 @@ def check_free(engine: Engine, username: str) -> None:
             raise Conflict(f"The user {username!r} exists already.")
 
 
-def check_known(engine: Engine, username: str) -> None:
+def known(engine: Engine, username: str) -> AnyRow:
     """Raises NotFound when there is no such account."""
     with reading(engine) as conn:
-        if user_rows.by_name(conn, username) is None:
-            raise NotFound(f"There is no user {username!r}.")
+        return find(conn, username)
+
+
+def find(conn: Connection, username: str, *, lock: bool = False) -> AnyRow:
+    """The account's row. Raises NotFound."""
+    row = user_rows.by_name(conn, username, lock=lock)
+    if row is None:
+        raise NotFound(f"There is no user {username!r}.")
+    return row
+
+
+def listed(engine: Engine, **filters: Any) -> Sequence[Row[Any]]:
+    """As user_rows.listed."""
+    with reading(engine) as conn:
+        return user_rows.listed(conn, **filters)
 
 
 def has_any(engine: Engine) -> bool:
@@ -71,31 +86,177 @@ def has_any(engine: Engine) -> bool:
 
 def set_password(engine: Engine, username: str, password: str) -> None:
     """A new password; every log-in of the account ends. Raises InvalidInput, NotFound."""
-    _check(username, password)
-    hashed = _in_thread(_hasher.hash, password)
-    _change(engine, username, password_hash=hashed)
-
-
-def set_active(engine: Engine, username: str, active: bool) -> None:
-    """Disabled: no login, and every log-in ends for good, also if it is enabled again. Raises NotFound."""
-    _change(engine, username, active=active)
-
-
-def _change(engine: Engine, username: str, **values: Any) -> None:
+    kept = passwords.hashed(username, password)
     with writing(engine) as conn:
-        row = user_rows.by_name(conn, username)
-        if row is None:
-            raise NotFound(f"There is no user {username!r}.")
-        user_rows.change(conn, row.id, **values)
-        log_in_rows.end_all(conn, row.id, clock.now())
+        row = find(conn, username, lock=True)
+        _refuse_foreign(row, "its password")
+        _set_password(conn, row, kept)
 
 
-def matches(hashed: str | None, password: str) -> bool:
-    """Whether the password is the hashed one; for None, an account that is not there, False after the same time.
+def change_password(engine: Engine, username: str, *, before: str, after: str) -> bool:
+    """The same, by who knows the one before: False, it is another one."""
+    row = known(engine, username)
+    if not passwords.matches(row.password_hash, before):
+        return False
+    kept = passwords.hashed(username, after)
+    with writing(engine) as conn:
+        now = find(conn, username, lock=True)
+        if now.password_hash != row.password_hash:
+            return False
+        _set_password(conn, now, kept)
+    return True
 
-    Raises TooManyAttempts when too many are waiting for that.
+
+def change(engine: Engine, username: str, changes: Mapping[str, Any]) -> AnyRow:
+    """Change `role`, `sites` or `active`.
+
+    Disabled: no log-in, and every log-in ends for good, also if it is enabled again. Raises NotFound, InvalidInput, and
+    Conflict for the last admin who could undo it, and for what an outside provider says.
     """
-    return bool(_in_thread(_matches, _NOBODY if hashed is None else hashed, password))
+    if "role" in changes:
+        _check_role(changes["role"])
+    values = dict(changes)
+    if "sites" in values:
+        values["sites"] = _stored(values["sites"])
+    with writing(engine) as conn:
+        user_rows.lock_admins(conn)
+        row = find(conn, username, lock=True)
+        if "role" in values or "sites" in values:
+            _refuse_foreign(row, "its role and sites")
+        places.check(conn, values.get("sites"), "sites")
+        acts.describe(username=username, before={name: getattr(row, name) for name in values})
+        chiefs = user_rows.chiefs(conn)
+        if values:
+            user_rows.change(conn, row.id, **values)
+        if chiefs and not user_rows.chiefs(conn):
+            raise Conflict(f"{username} is the last admin: make somebody else one first.")
+        if values.get("active") is False:
+            log_in_rows.end_all(conn, row.id, clock.now())
+        return find(conn, username)
+
+
+class ResetLinks:
+    """Tokens by which somebody may set an account's password once, within RESET_WITHIN.
+
+    One names the password that it is to replace, so it is worth nothing any more once there is another one.
+    """
+
+    def __init__(self, secrets: Sequence[str]) -> None:
+        self._serializer = URLSafeTimedSerializer(list(secrets), salt="reset")
+
+    def make(self, row: AnyRow) -> tuple[str, datetime]:
+        """A token for this account, and until when it is good. Raises Conflict."""
+        _refuse_foreign(row, "its password")
+        if not row.active:
+            raise Conflict(f"{row.username} is disabled.")
+        return str(self._serializer.dumps([row.id, _mark(row)])), clock.now() + RESET_WITHIN
+
+    def owner(self, engine: Engine, token: str) -> AnyRow:
+        """The account whose password it is for. Raises InvalidInput for a token that is not good (any more)."""
+        try:
+            user_id, mark = self._serializer.loads(token, max_age=int(RESET_WITHIN.total_seconds()))
+        except (BadData, ValueError, TypeError):
+            raise _not_good() from None
+        with reading(engine) as conn:
+            row = user_rows.by_id(conn, user_id)
+        if row is None or _mark(row) != mark or not row.active:
+            raise _not_good()
+        return row
+
+
+def reset_password(engine: Engine, owner: AnyRow, password: str) -> None:
+    """A new password for the owner of a reset link, as it was then. Raises InvalidInput."""
+    kept = passwords.hashed(owner.username, password)
+    with writing(engine) as conn:
+        now = find(conn, owner.username, lock=True)
+        if _mark(now) != _mark(owner) or not now.active:
+            raise _not_good()
+        _set_password(conn, now, kept)
+
+
+@dataclass(frozen=True, slots=True)
+class Foreign:
+    """Whom an outside provider's token speaks for, and what that says of them."""
+
+    issuer: str
+    subject: str
+    name: str
+    role: str
+    sites: Collection[int] | None
+
+
+def foreign(engine: Engine, who: Foreign, address: str) -> AnyRow:
+    """The account of somebody whom an outside provider knows, made or brought up to date.
+
+    They are known by issuer and subject, never by a name: nobody becomes somebody else by being called so.
+    """
+    with reading(engine) as conn:
+        row = user_rows.by_subject(conn, who.issuer, who.subject)
+    stored = {"role": who.role, "sites": _stored(who.sites)}
+    if row is not None and {"role": row.role, "sites": row.sites} == stored:
+        return row
+    for name in _free_names(who):
+        known_as = name if row is None else row.username
+        act = Act("userOfProvider", known_as, known_as, BY_PROVIDER, address=address, details=dict(stored))
+        try:
+            with acts.acting(act), writing(engine) as conn:
+                row = user_rows.by_subject(conn, who.issuer, who.subject)
+                if row is not None:
+                    acts.describe(before={name: getattr(row, name) for name in stored})
+                    user_rows.change(conn, row.id, **stored)
+                elif user_rows.by_name(conn, name) is None:
+                    values = {"issuer": who.issuer, "subject": who.subject} | stored
+                    user_rows.add(conn, name, clock.now(), password_hash="", **values)
+                else:
+                    continue
+                now = user_rows.by_subject(conn, who.issuer, who.subject)
+                assert now is not None
+                return now
+        except IntegrityError:  # another request has just made it, or taken the name
+            continue
+    raise Conflict("There is no name left for this account.")
+
+
+def _free_names(who: Foreign) -> list[str]:
+    """What the account may be called: as the provider says, else with something that tells it from its namesake."""
+    mark = hashlib.sha256(f"{who.issuer} {who.subject}".encode(errors="replace")).hexdigest()
+    kept = "".join(char for char in who.name if char.isprintable()).strip()[: LONGEST_NAME - 18].strip()
+    names = [kept, f"{kept} ({mark[:8]})".strip(), f"account {mark[:16]}"]
+    # Twice: who lost a race for the row finds it the second time.
+    return [name for name in names if name and name not in _UNUSABLE] * 2
+
+
+_UNUSABLE = (RESERVED_NAME, ".", "..")
+
+
+def _set_password(conn: Connection, row: AnyRow, kept: str) -> None:
+    user_rows.change(conn, row.id, password_hash=kept)
+    log_in_rows.end_all(conn, row.id, clock.now())
+
+
+def _mark(row: AnyRow) -> str:
+    """What changes with an account's password."""
+    return hashlib.sha256(row.password_hash.encode()).hexdigest()[:16]
+
+
+def _not_good() -> InvalidInput:
+    message = "is not good, or not any more: ask for another one"
+    return InvalidInput(f"resetToken: {message}", {"resetToken": message})
+
+
+def _refuse_foreign(row: AnyRow, what: str) -> None:
+    if row.issuer is not None:
+        raise Conflict(f"{row.username} is an account of {row.issuer}, which decides on {what}.")
+
+
+def _stored(sites: Collection[int] | None) -> list[int] | None:
+    return None if sites is None else sorted(set(sites))
+
+
+def _check_role(role: str) -> None:
+    if role not in ROLES:
+        message = f"must be one of {', '.join(ROLES)}"
+        raise InvalidInput(f"role: {message}", {"role": message})
 
 
 def _check_name(username: str) -> None:
@@ -106,53 +267,9 @@ def _check_name(username: str) -> None:
         or len(username) > LONGEST_NAME
         or not username.isprintable()
         or username != username.strip()
+        or username in _UNUSABLE
     ):
         raise InvalidInput(
             "The username is not acceptable.",
             {"username": f"1 to {LONGEST_NAME} printable characters, no blanks at the ends"},
         )
-
-
-def _check(username: str, password: str) -> None:
-    _check_name(username)
-    if not SHORTEST_PASSWORD <= len(password) <= LONGEST_PASSWORD:
-        raise InvalidInput(
-            "The password is not acceptable.",
-            {"password": f"{SHORTEST_PASSWORD} to {LONGEST_PASSWORD} characters"},
-        )
-    estimate = _in_thread(zxcvbn, password[:_JUDGED], [username])
-    if estimate["score"] < LEAST_SCORE:
-        advice = estimate["feedback"]["warning"] or " ".join(estimate["feedback"]["suggestions"])
-        raise InvalidInput(
-            "The password is too easy to guess.", {"password": f"is too easy to guess. {advice}".strip()}
-        )
-
-
-def _matches(hashed: str, password: str) -> bool:
-    try:
-        return _hasher.verify(hashed, password)
-    except (argon2.exceptions.VerificationError, argon2.exceptions.InvalidHashError):
-        return False
-
-
-_MOST_WAITING = 64
-_waiting = 0
-_pools: dict[int, ThreadPool] = {}
-
-
-def _in_thread(function: Callable[..., Any], *arguments: Any) -> Any:
-    """Run slow hashing beside the loop, two at a time; without gevent's patching there is no loop to block."""
-    global _waiting
-    if not monkey.is_module_patched("socket"):
-        return function(*arguments)
-    if _waiting >= _MOST_WAITING:
-        raise TooManyAttempts("Too many logins at this moment.", 2)
-    hub = gevent.get_hub()
-    pool = _pools.get(id(hub))
-    if pool is None:
-        pool = _pools[id(hub)] = ThreadPool(2, hub=hub)
-    _waiting += 1
-    try:
-        return pool.apply(function, arguments)
-    finally:
-        _waiting -= 1

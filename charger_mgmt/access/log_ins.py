@@ -1,7 +1,7 @@
 """Logging in and out: who a token speaks for, and for how long.
 
-A log-in is a row; every token names it, so ending it ends them all at once and for good: by logging out, a new
-password, disabling the account, or a refresh token that comes a second time (somebody has a copy of it).
+A log-in is a row; every token names it, so ending it ends them all at once, on every process, and for good: by logging out,
+a new password, disabling the account, or a refresh token that comes a second time (somebody has a copy of it).
 """
 
 from __future__ import annotations
@@ -9,17 +9,24 @@ from __future__ import annotations
 import logging
 import secrets
 import uuid
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from functools import partial
+from typing import Any
 
 from itsdangerous import BadData, URLSafeTimedSerializer
-from sqlalchemy import Engine
+from sqlalchemy import Engine, Row
 
 from .. import clock
+from ..database import acts
+from ..database.base import AnyRow
 from ..database.connections import reading, writing
-from ..errors import LogInEnded, LoginRefused, TooManyAttempts
-from . import accounts, log_in_rows, user_rows
+from ..domain.roles import BY_LOG_IN, Asker, sites_of
+from ..errors import LogInEnded, LoginRefused, NotFound, TooManyAttempts
+from ..settings import Settings
+from . import accounts, log_in_rows, passwords, user_rows
+from .log_in_rows import Since
 from .throttle import LoginThrottle
 
 log = logging.getLogger(__name__)
@@ -32,17 +39,24 @@ KNOWN_FOR = timedelta(days=90)
 class LogIn:
     """Somebody who is logged in. `refresh_key` names the refresh token that is valid."""
 
-    user_id: int
-    username: str
+    asker: Asker
     key: str
     refresh_key: str
+
+
+@dataclass(frozen=True, slots=True)
+class Origin:
+    """Where a log-in comes from: an address (IPv6: a network), and what the client says it is."""
+
+    address: str
+    user_agent: str | None = None
 
 
 class Devices:
     """The tokens by which a device is known that an account has logged in from."""
 
-    def __init__(self, secret: str) -> None:
-        self._serializer = URLSafeTimedSerializer(secret, salt="device")
+    def __init__(self, secrets: Sequence[str]) -> None:
+        self._serializer = URLSafeTimedSerializer(list(secrets), salt="device")
 
     def token(self, username: str) -> str:
         return str(self._serializer.dumps([username, secrets.token_urlsafe(12)]))
@@ -66,34 +80,57 @@ def begin(
     username: str,
     password: str,
     device_token: str | None,
-    source: str,
+    origin: Origin,
 ) -> LogIn:
-    """Log in. Raises LoginRefused (the same, after the same time, for an unknown name), TooManyAttempts."""
+    """Log in. Raises LoginRefused (the same, after the same time, for an unknown name), TooManyAttempts.
+
+    The name is kept nowhere unless an account has it: people type passwords into the wrong field.
+    """
+    source = origin.address
     device = devices.name(device_token, username)
     with reading(engine) as conn:
         row = user_rows.by_name(conn, username)
+    acts.describe(username=None if row is None else username)
+    whom = "nobody" if row is None else f"user {row.id}"
     known = partial(_is_known, engine, username, source)
     try:
         throttle.begin(username, source, device, known, exists=row is not None)
     except TooManyAttempts:
-        log.warning("log-in from %s as %r refused: too many attempts", source, username)
+        log.warning("log-in from %s as %s refused: too many attempts", source, whom)
         raise
-    right = accounts.matches(row.password_hash if row else None, password)
+    right = passwords.matches(row.password_hash if row else "", password)
     if row is None or not right or not row.active:
-        log.warning("log-in from %s as %r failed", source, username)
+        log.warning("log-in from %s as %s failed", source, whom)
         raise LoginRefused
     throttle.succeeded(username, source, device)
-    made = LogIn(row.id, row.username, str(uuid.uuid4()), str(uuid.uuid4()))
+    return begun(engine, row, origin)
+
+
+def begun(engine: Engine, row: AnyRow, origin: Origin) -> LogIn:
+    """A new log-in of this account, whose holder has proved who they are."""
+    key, refresh_key = str(uuid.uuid4()), str(uuid.uuid4())
+    agent = None if origin.user_agent is None else origin.user_agent[:255]
+    if (act := acts.current()) is not None:
+        act.username, act.by = row.username, BY_LOG_IN
     with writing(engine) as conn:
-        log_in_rows.add(conn, row.id, made.key, made.refresh_key, source[:64], clock.now())
-    return made
+        log_in_rows.add(conn, row.id, key, refresh_key, origin.address[:64], agent, clock.now())
+    return LogIn(_asker(row, key), key, refresh_key)
 
 
-def living(engine: Engine, user_id: int, key: str) -> LogIn | None:
+def limits(settings: Settings) -> Since:
+    """From when on log-ins are still good now."""
+    now = clock.now()
+    return Since(
+        now - timedelta(seconds=settings.session_seconds),
+        now - timedelta(seconds=settings.session_idle_seconds),
+    )
+
+
+def living(engine: Engine, user_id: int, key: str, settings: Settings) -> LogIn | None:
     """The log-in by this key, if it has not ended and its account is active."""
     with reading(engine) as conn:
-        row = log_in_rows.living(conn, user_id, key)
-    return None if row is None else LogIn(row.id, row.username, key, row.refresh_key)
+        row = log_in_rows.living(conn, user_id, key, limits(settings))
+    return None if row is None else LogIn(_asker(row, key), key, row.refresh_key)
 
 
 def refreshed(engine: Engine, current: LogIn, used: str) -> LogIn:
@@ -104,18 +141,43 @@ def refreshed(engine: Engine, current: LogIn, used: str) -> LogIn:
         if not valid:
             log_in_rows.end(conn, current.key, clock.now())
     if not valid:
-        log.warning("a refresh token of %r came a second time: its log-in has been ended", current.username)
-        raise LogInEnded
-    return LogIn(current.user_id, current.username, current.key, after)
+        log.warning(
+            "a refresh token came a second time: a log-in of user %d has been ended", current.asker.user_id
+        )
+        raise LogInEnded("This refresh token has been used before: its log-in has been ended. Log in again.")
+    return LogIn(current.asker, current.key, after)
 
 
-def end(engine: Engine, current: LogIn, *, everywhere: bool) -> None:
+def end(engine: Engine, asker: Asker, *, everywhere: bool) -> None:
     """Log out, here or everywhere."""
     with writing(engine) as conn:
         if everywhere:
-            log_in_rows.end_all(conn, current.user_id, clock.now())
-        else:
-            log_in_rows.end(conn, current.key, clock.now())
+            log_in_rows.end_all(conn, asker.user_id, clock.now())
+        elif asker.log_in is not None:
+            log_in_rows.end(conn, asker.log_in, clock.now())
+
+
+def listed(engine: Engine, username: str, settings: Settings) -> Sequence[Row[Any]]:
+    """The log-ins of an account that have not ended, the newest first. Raises NotFound."""
+    with reading(engine) as conn:
+        return log_in_rows.listed(conn, accounts.find(conn, username).id, limits(settings))
+
+
+def end_one(engine: Engine, username: str, log_in_id: int) -> None:
+    """End one log-in of an account. Raises NotFound."""
+    with writing(engine) as conn:
+        if not log_in_rows.end_one(conn, accounts.find(conn, username).id, log_in_id, clock.now()):
+            raise NotFound(f"{username} has no log-in {log_in_id}.")
+
+
+def end_all(engine: Engine, username: str) -> None:
+    """End every log-in of an account. Raises NotFound."""
+    with writing(engine) as conn:
+        log_in_rows.end_all(conn, accounts.find(conn, username).id, clock.now())
+
+
+def _asker(row: AnyRow, key: str) -> Asker:
+    return Asker(row.id, row.username, row.role, sites_of(row.sites), BY_LOG_IN, log_in=key)
 
 
 def _is_known(engine: Engine, username: str, source: str) -> bool:

@@ -19,9 +19,11 @@ from ..database.chargers import find as find_charger
 from ..database.connections import reading, writing
 from ..database.pages import Page
 from ..domain.registration import PENDING
+from ..domain.roles import Sites
 from ..errors import ChargerOffline, Conflict, InvalidInput
 from ..feed import ChargerChanged, NewConnectionWanted
 from ..settings import Settings
+from ..sites import site_rows
 from . import passwords
 from .connections import AS_NEW
 
@@ -77,7 +79,7 @@ def details(engine: Engine, identity: str) -> Details:
         )
 
 
-def create(engine: Engine, identity: str, changes: Mapping[str, Any]) -> Details:
+def create(engine: Engine, identity: str, changes: Mapping[str, Any], sites: Sites = None) -> Details:
     """A charger before it first dials in; approved unless `changes` says otherwise.
 
     Raises Conflict when the identity is taken, InvalidInput as `change` does.
@@ -86,6 +88,7 @@ def create(engine: Engine, identity: str, changes: Mapping[str, Any]) -> Details
     now = clock.now()
     try:
         with writing(engine) as conn:
+            _check_site(conn, {"site_id": None} | values, sites)
             before = chargers.by_identity(conn, identity, lock=True, removed=True)
             if before is not None and before.removed_at is not None:
                 chargers.change(conn, before.id, **AS_NEW | values | {"created_at": now})
@@ -96,8 +99,10 @@ def create(engine: Engine, identity: str, changes: Mapping[str, Any]) -> Details
     return details(engine, identity)
 
 
-def change(central: Central, engine: Engine, identity: str, changes: Mapping[str, Any]) -> Details:
-    """Change the named columns; `password` (text or None) is stored as its hash.
+def change(
+    central: Central, engine: Engine, identity: str, changes: Mapping[str, Any], sites: Sites = None
+) -> Details:
+    """Change the named columns; `password` (text or None) is stored as its hash. `sites`: those of who asks.
 
     What takes access away (a new password, blocked, approved: false, another dialect) ends the charger's socket at
     once, and admission knows. A charger that was Pending and is approved is asked for a new BootNotification at
@@ -106,6 +111,7 @@ def change(central: Central, engine: Engine, identity: str, changes: Mapping[str
     values = _columns(changes)
     with writing(engine) as conn:
         charger = find_charger(conn, identity, lock=True)
+        _check_site(conn, values, sites)
         if values:
             chargers.change(conn, charger.id, **values)
         if values.get("approved"):
@@ -124,6 +130,19 @@ def change(central: Central, engine: Engine, identity: str, changes: Mapping[str
         ]
     )
     return after
+
+
+def _check_site(conn: Connection, values: Mapping[str, Any], sites: Sites) -> None:
+    """Raises InvalidInput for a site that is not there, or none of these: nobody loses sight of what is theirs."""
+    if "site_id" not in values:
+        return
+    site_id, message = values["site_id"], None
+    if sites is not None and site_id not in sites:
+        message = f"must be one of your sites: {', '.join(map(str, sorted(sites))) or 'you have none'}"
+    elif site_id is not None and site_rows.by_id(conn, site_id, lock=True) is None:
+        message = f"there is no site {site_id}"
+    if message is not None:
+        raise InvalidInput(f"siteId: {message}", {"siteId": message})
 
 
 def _shut_out(values: Mapping[str, Any], charger: Row[Any], settings: Settings) -> str | None:
@@ -151,7 +170,7 @@ def approve(engine: Engine, identity: str) -> None:
         transactions.approve(conn, charger.id)
 
 
-def disconnect(central: Central, engine: Engine, identity: str, *, requested_by: str) -> None:
+def disconnect(central: Central, engine: Engine, identity: str) -> None:
     """End the charger's socket, so that it dials anew. Raises NotFound, ChargerOffline, BusAway."""
     with reading(engine) as conn:
         charger = find_charger(conn, identity)
@@ -160,10 +179,10 @@ def disconnect(central: Central, engine: Engine, identity: str, *, requested_by:
     if (owner := central.owner_of(charger)) is not None:
         central.check_reach(owner)
     central.feed.publish([NewConnectionWanted(identity)])
-    log.info("charger %s: disconnected by %s", identity, requested_by)
+    log.info("charger %s: disconnected by an operator", identity)
 
 
-def remove(central: Central, engine: Engine, identity: str, *, requested_by: str) -> None:
+def remove(central: Central, engine: Engine, identity: str) -> None:
     """Remove a charger: nobody knows it any more, its sessions stay.
 
     Should it dial in again, it is a new one. Raises NotFound, Conflict while it has a session that is open.
@@ -177,7 +196,7 @@ def remove(central: Central, engine: Engine, identity: str, *, requested_by: str
             )
         chargers.remove(conn, charger.id, clock.now())
     central.feed.publish([ChargerChanged(identity, shut_out="the operator has removed this charger")])
-    log.info("charger %s: removed by %s", identity, requested_by)
+    log.info("charger %s: removed by an operator", identity)
 
 
 def status_history(engine: Engine, identity: str, **filters: Any) -> Sequence[Row[Any]]:
@@ -198,11 +217,19 @@ def meter_values(engine: Engine, identity: str, **filters: Any) -> Page:
         return chargers.meter_values(conn, find_charger(conn, identity).id, **filters)
 
 
-def inbox(engine: Engine, *, identity: str | None, kind: str | None, before: int | None, limit: int) -> Page:
-    """A page, newest first. Raises NotFound for an unknown charger."""
+def inbox(
+    engine: Engine,
+    *,
+    identity: str | None,
+    kind: str | None,
+    sites: Sites = None,
+    before: int | None,
+    limit: int,
+) -> Page:
+    """A page, newest first, of chargers at these sites. Raises NotFound for an unknown charger."""
     with reading(engine) as conn:
-        charger_id = find_charger(conn, identity).id if identity is not None else None
-        return chargers.inbox(conn, charger_id=charger_id, kind=kind, before=before, limit=limit)
+        charger_id = find_charger(conn, identity, sites=sites).id if identity is not None else None
+        return chargers.inbox(conn, charger_id=charger_id, kind=kind, sites=sites, before=before, limit=limit)
 
 
 def _columns(changes: Mapping[str, Any]) -> dict[str, Any]:

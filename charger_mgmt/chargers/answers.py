@@ -55,6 +55,9 @@ class Fault(Answer):
 Faults = Annotated[list[Fault], about("The parts that report Faulted.")]
 
 
+SiteId = Annotated[int | None, about("The site that it belongs to.")]
+
+
 class StatusChange(Answer):
     connector_id: Annotated[int | None, about("Null: the charger's own four-word status.")]
     status: Annotated[
@@ -118,6 +121,7 @@ class Charger(Answer):
     country: str | None
     latitude: float | None
     longitude: float | None
+    site_id: SiteId
 
     @classmethod
     def listed(cls, row: Any, faults: Sequence[Any]) -> Self:
@@ -144,6 +148,7 @@ class Charger(Answer):
             country,
             latitude,
             longitude,
+            site_id,
         ) = row
         return cls(
             identities.to_json(identity),
@@ -168,6 +173,7 @@ class Charger(Answer):
             country,
             degrees(latitude),
             degrees(longitude),
+            site_id,
         )
 
 
@@ -212,6 +218,7 @@ class ChargerDetails(Answer):
     country: str | None
     latitude: float | None
     longitude: float | None
+    site_id: SiteId
     has_password: Annotated[
         bool, about("Whether it must give a password; the password itself is never shown.")
     ]

@@ -49,7 +49,9 @@ AS_NEW: dict[str, Any] = {
     ),
     **dict.fromkeys(("iccid", "imsi", "meter_type", "meter_serial_number")),
     **dict.fromkeys(("firmware_status", "firmware_status_at", "diagnostics_status", "diagnostics_status_at")),
-    **dict.fromkeys(("name", "address", "city", "postal_code", "country", "latitude", "longitude")),
+    **dict.fromkeys(
+        ("name", "address", "city", "postal_code", "country", "latitude", "longitude", "site_id")
+    ),
 }
 #: Dialects in which a socket stands for one charger.
 _OWN_SOCKETS = [each.name for each in dialect.BY_NAME.values() if each.takes_calls]

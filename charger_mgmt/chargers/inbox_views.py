@@ -7,12 +7,14 @@ from typing import Annotated, Any, Self
 from flask import Blueprint
 
 from ..domain import identities
+from ..domain.roles import VIEWER
 from ..extensions import db
 from ..intake.inbox import KINDS
 from ..web.answers import Answer, ChargerId, Time
 from ..web.endpoint import endpoint
 from ..web.fields import about, choice, text
 from ..web.pages import NEXT, IdCursor, Limit, page
+from ..web.process import sites
 from ..web.reading import Sent
 from ..web.replies import Reply
 from . import administration
@@ -45,10 +47,15 @@ class InboxMessage(Answer):
 
 
 @blueprint.get("")
-@endpoint(answers={200: ("The messages.", NEXT)}, errors=("not-found",))
+@endpoint(access=VIEWER, answers={200: ("The messages.", NEXT)}, errors=("not-found",))
 def list_inbox(query: InboxQuery) -> Reply[list[InboxMessage]]:
     """Chargers' messages that could not be turned into rows, newest first."""
     rows, fitting = administration.inbox(
-        db.engine, identity=query.charger_id, kind=query.kind, before=query.cursor, limit=query.limit
+        db.engine,
+        identity=query.charger_id,
+        kind=query.kind,
+        sites=sites(),
+        before=query.cursor,
+        limit=query.limit,
     )
     return page(rows, fitting, InboxMessage.of, lambda row: (row.id,))

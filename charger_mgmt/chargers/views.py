@@ -10,14 +10,27 @@ from flask import Blueprint
 from msgspec import UNSET, Meta, UnsetType, structs
 
 from ..domain import identities
+from ..domain.roles import ADMIN, OPERATOR, VIEWER
 from ..errors import NotFound
 from ..extensions import db
 from ..status import connectors
 from ..web.answers import ChargerStatus
 from ..web.endpoint import endpoint
-from ..web.fields import ChargerName, ConnectorFilter, Measurand, Name, about, coordinate, meta, text
+from ..web.fields import (
+    LARGEST,
+    ChargerName,
+    ConnectorFilter,
+    Country,
+    Measurand,
+    Name,
+    SiteFilter,
+    about,
+    coordinate,
+    meta,
+    text,
+)
 from ..web.pages import NEXT, Journal, NameCursor, page
-from ..web.process import central, operator
+from ..web.process import central, operator, sites
 from ..web.reading import Sent
 from ..web.replies import LOCATION, Reply
 from . import administration, oddities
@@ -25,19 +38,12 @@ from .answers import BoundDialect, Charger, ChargerDetails, ChargerEvent, LoneMe
 
 blueprint = Blueprint("chargers", __name__, url_prefix="/chargers")
 
-_COUNTRY = re.compile(r"[A-Z]{2}")
 #: As identities.problem has it, for the characters up to U+02FF.
 _IDENTITY = (
     r"^(?!\.{1,2}$)[!-.0-9;-~\u00a1-\u00ac\u00ae-\u02ff]"
     r"([ !-.0-9;-~\u00a1-\u00ac\u00ae-\u02ff]{0,126}[!-.0-9;-~\u00a1-\u00ac\u00ae-\u02ff])?$"
 )
 _PASSWORD = r"^(?:[ -~]{16,64}|(?:[0-9A-Fa-f]{2}){16,64})$"
-
-
-def _country(code: str) -> str:
-    if not _COUNTRY.fullmatch(code):
-        raise ValueError("must be an ISO 3166 code of two capital letters")
-    return code
 
 
 def _connector_number(segment: str) -> int:
@@ -53,6 +59,7 @@ class ChargersQuery(Sent):
     status: Annotated[ChargerStatus | None, about("Only these.")] = None
     has_fault: Annotated[bool | None, about("Only with, or only without, a fault.")] = None
     connected: Annotated[bool | None, about("Only connected, or only unconnected ones.")] = None
+    site_id: SiteFilter | None = None
     q: (
         Annotated[
             str,
@@ -84,18 +91,7 @@ class ChargerChanges(Sent):
     address: Name | UnsetType | None = UNSET
     city: Name | UnsetType | None = UNSET
     postal_code: Annotated[str, text(32)] | UnsetType | None = UNSET
-    country: (
-        Annotated[
-            str,
-            text(
-                then=_country,
-                instead={"type": "string", "pattern": "^[A-Z]{2}$"},
-                description="ISO 3166-1 alpha-2.",
-            ),
-        ]
-        | UnsetType
-        | None
-    ) = UNSET
+    country: Country | UnsetType | None = UNSET
     latitude: Annotated[float, coordinate(90)] | UnsetType | None = UNSET
     longitude: Annotated[float, coordinate(180)] | UnsetType | None = UNSET
     password: (
@@ -103,6 +99,7 @@ class ChargerChanges(Sent):
             str,
             text(
                 blanks=True,
+                secret=True,
                 instead={"type": "string", "minLength": 16, "maxLength": 128, "pattern": _PASSWORD},
                 description="The HTTP Basic password, 16 to 64 bytes of UTF-8 or hex digits; null: the charger has none. A"
                 " new one ends its socket.",
@@ -139,6 +136,11 @@ class ChargerChanges(Sent):
         about("Let it in without a password although CHARGER_AUTH=password; each time is logged."),
     ] = UNSET
     bound_dialect: BoundDialect | UnsetType | None = UNSET
+    site_id: (
+        Annotated[int, Meta(ge=1, le=LARGEST, description="Of `/api/sites`; null: it belongs to none.")]
+        | UnsetType
+        | None
+    ) = UNSET
 
     def columns(self) -> dict[str, Any]:
         """What was sent, by its column, and `password`; what was not sent stays as it is."""
@@ -171,7 +173,7 @@ class NewCharger(ChargerChanges, kw_only=True):
 
 
 @blueprint.get("")
-@endpoint(answers={200: ("The chargers.", NEXT)})
+@endpoint(access=VIEWER, answers={200: ("The chargers.", NEXT)})
 def list_chargers(query: ChargersQuery) -> Reply[list[Charger]]:
     """All chargers, by identity (byte order)."""
     rows, faults = administration.listed(
@@ -179,6 +181,8 @@ def list_chargers(query: ChargersQuery) -> Reply[list[Charger]]:
         status=query.status,
         has_fault=query.has_fault,
         connected=query.connected,
+        site_id=query.site_id,
+        sites=sites(),
         q=query.q,
         after=query.cursor,
         limit=query.limit + 1,
@@ -192,47 +196,50 @@ def list_chargers(query: ChargersQuery) -> Reply[list[Charger]]:
 
 
 @blueprint.post("")
-@endpoint(answers={201: ("Created.", LOCATION)}, errors=("conflict",))
+@endpoint(access=ADMIN, answers={201: ("Created.", LOCATION)}, errors=("conflict",))
 def create_charger(body: NewCharger) -> Reply[ChargerDetails]:
     """Create a charger before it dials in."""
-    details = administration.create(db.engine, body.charger_id, body.columns())
+    details = administration.create(db.engine, body.charger_id, body.columns(), sites())
     location = {"Location": f"/api/chargers/{quote(body.charger_id, safe='')}"}
     return Reply(ChargerDetails.about(details), headers=location)
 
 
 @blueprint.get("/<charger_id>")
-@endpoint(answers={200: "The charger."}, errors=("not-found",))
+@endpoint(access=VIEWER, answers={200: "The charger."}, errors=("not-found",))
 def show_charger(charger_id: ChargerName) -> ChargerDetails:
     """One charger, with its connectors and open transactions."""
     return ChargerDetails.about(administration.details(db.engine, charger_id))
 
 
 @blueprint.patch("/<charger_id>")
-@endpoint(answers={200: "The charger as it is now."}, errors=("not-found",))
+@endpoint(access=ADMIN, answers={200: "The charger as it is now."}, errors=("not-found",))
 def change_charger(charger_id: ChargerName, body: ChargerChanges) -> ChargerDetails:
     """Approve a charger, set its password, say where it stands."""
-    return ChargerDetails.about(administration.change(central(), db.engine, charger_id, body.columns()))
+    details = administration.change(central(), db.engine, charger_id, body.columns(), sites())
+    return ChargerDetails.about(details)
 
 
 @blueprint.delete("/<charger_id>")
-@endpoint(answers={204: "It is gone."}, errors=("not-found", "conflict"))
+@endpoint(access=ADMIN, answers={204: "It is gone."}, errors=("not-found", "conflict"))
 def remove_charger(charger_id: ChargerName) -> None:
     """Remove a charger: nobody knows it any more, its sessions stay.
 
     Its socket ends. Should it dial in again it is a new one, by the rules of onboarding.
     """
-    administration.remove(central(), db.engine, charger_id, requested_by=operator())
+    administration.remove(central(), db.engine, charger_id)
 
 
 @blueprint.post("/<charger_id>/disconnect")
-@endpoint(answers={204: "Its socket has been closed."}, errors=("not-found", "charger-offline"))
+@endpoint(
+    access=OPERATOR, answers={204: "Its socket has been closed."}, errors=("not-found", "charger-offline")
+)
 def disconnect_charger(charger_id: ChargerName) -> None:
     """End a charger's socket, so that it dials anew."""
-    administration.disconnect(central(), db.engine, charger_id, requested_by=operator())
+    administration.disconnect(central(), db.engine, charger_id)
 
 
 @blueprint.get("/<charger_id>/status-history")
-@endpoint(answers={200: ("The changes.", NEXT)}, errors=("not-found",))
+@endpoint(access=VIEWER, answers={200: ("The changes.", NEXT)}, errors=("not-found",))
 def list_status_changes(charger_id: ChargerName, query: StatusHistoryQuery) -> Reply[list[StatusChange]]:
     """Status changes, newest first."""
     rows = administration.status_history(
@@ -248,7 +255,7 @@ def list_status_changes(charger_id: ChargerName, query: StatusHistoryQuery) -> R
 
 
 @blueprint.get("/<charger_id>/meter-values")
-@endpoint(answers={200: ("The samples.", NEXT)}, errors=("not-found",))
+@endpoint(access=VIEWER, answers={200: ("The samples.", NEXT)}, errors=("not-found",))
 def list_meter_values(charger_id: ChargerName, query: MeterValuesQuery) -> Reply[list[LoneMeterValue]]:
     """Meter values that belong to no session, newest first; those of a session are with the session."""
     rows, fitting = administration.meter_values(
@@ -265,14 +272,14 @@ def list_meter_values(charger_id: ChargerName, query: MeterValuesQuery) -> Reply
 
 
 @blueprint.delete("/<charger_id>/connectors/<connector_id>")
-@endpoint(answers={204: "It is gone."}, errors=("not-found", "conflict"))
+@endpoint(access=ADMIN, answers={204: "It is gone."}, errors=("not-found", "conflict"))
 def remove_connector(charger_id: ChargerName, connector_id: ConnectorNumber) -> None:
     """Forget a connector that the charger has no more; it comes back if the charger reports it after all."""
     connectors.remove(db.engine, charger_id, connector_id, requested_by=operator())
 
 
 @blueprint.get("/<charger_id>/events")
-@endpoint(answers={200: ("The events.", NEXT)}, errors=("not-found",))
+@endpoint(access=VIEWER, answers={200: ("The events.", NEXT)}, errors=("not-found",))
 def list_events(charger_id: ChargerName, query: EventsQuery) -> Reply[list[ChargerEvent]]:
     """What else the charger did, newest first."""
     rows, fitting = administration.events(
@@ -288,7 +295,7 @@ def list_events(charger_id: ChargerName, query: EventsQuery) -> Reply[list[Charg
 
 
 @blueprint.get("/<charger_id>/oddities")
-@endpoint(answers={200: "Each kind once, the latest first."}, errors=("not-found",))
+@endpoint(access=VIEWER, answers={200: "Each kind once, the latest first."}, errors=("not-found",))
 def list_oddities(charger_id: ChargerName) -> list[Oddity]:
     """What a charger sends otherwise than the specification has it."""
     return [Oddity.of(row) for row in oddities.listed(db.engine, charger_id)]

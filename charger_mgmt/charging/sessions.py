@@ -26,6 +26,7 @@ from ..database.connections import reading, writing
 from ..database.transactions import LARGEST_ID
 from ..domain import authorisation, dialect
 from ..domain.dialect import Dialect
+from ..domain.roles import Sites
 from ..domain.transactions import COMPLETED, IN_PROGRESS, INTERRUPTED
 from ..errors import (
     AmbiguousSession,
@@ -175,8 +176,16 @@ def _judge(
     return status
 
 
-def end(central: Central, engine: Engine, name: str, *, force: bool = False, requested_by: str) -> Progress:
-    """End the transaction with this id (digits) or sessionId (anything else); `force` gives it up.
+def end(
+    central: Central,
+    engine: Engine,
+    name: str,
+    *,
+    force: bool = False,
+    sites: Sites = None,
+    requested_by: str,
+) -> Progress:
+    """End the transaction, at these sites, with this id (digits) or sessionId (anything else); `force` gives it up.
 
     One that is Completed is left as it is; one that is Interrupted may go on at its charger, which is asked.
     A forced end needs no charger: the transaction becomes Interrupted, with the last thing known of it.
@@ -184,7 +193,7 @@ def end(central: Central, engine: Engine, name: str, *, force: bool = False, req
     """
     deadline = clock.monotonic() + central.settings.operator_wait
     with writing(engine) as conn:
-        row = _find(conn, name)
+        row = _find(conn, name, sites)
         if row.status == COMPLETED or (force and row.status == INTERRUPTED):
             return Progress(row.identity, row.session_id, row.id, row.status, repeated=True)
         charger = find_charger(conn, row.identity, removed=True)
@@ -224,13 +233,13 @@ def _have_it_ended(
     return Progress(row.identity, row.session_id, row.id, status or row.status, outcome.command_id)
 
 
-def close(engine: Engine, name: str, reason: str, *, requested_by: str) -> Progress:
+def close(engine: Engine, name: str, reason: str, *, sites: Sites = None, requested_by: str) -> Progress:
     """Close a session whose charger never reported its end: it becomes Interrupted, the reason is kept.
 
     The charger is not asked. Raises NotFound, AmbiguousSession, Conflict when it is Completed.
     """
     with writing(engine) as conn:
-        row = _find(conn, name)
+        row = _find(conn, name, sites)
         if row.status == COMPLETED:
             raise Conflict(f"Transaction {row.id} is Completed: its charger has reported the end.")
         repeated = row.status == INTERRUPTED
@@ -402,15 +411,15 @@ def _raise_unless_accepted(outcome: CommandOutcome) -> None:
     raise error
 
 
-def _find(conn: Connection, name: str) -> Row[Any]:
-    """The transaction that an operator means. Digits are always a transactionId, as we write it."""
+def _find(conn: Connection, name: str, sites: Sites) -> Row[Any]:
+    """The transaction that an operator means, who sees these sites. Digits are always a transactionId, as we write it."""
     if name.isdigit():
         number = transaction_id(name)
-        row = None if number is None else history_rows.by_id(conn, number)
+        row = None if number is None else history_rows.by_id(conn, number, sites)
         if row is None:
             raise NotFound(f"There is no transaction {name[:40]}.")
         return row
-    open_ones, ended = history_rows.named(conn, name)
+    open_ones, ended = history_rows.named(conn, name, sites)
     if len(open_ones) > 1:
         raise AmbiguousSession
     row = open_ones[0] if open_ones else ended

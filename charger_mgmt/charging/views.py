@@ -10,6 +10,7 @@ from msgspec import Meta, field
 from ..database.transactions import LARGEST_ID
 from ..domain import identities
 from ..domain import transactions as rules
+from ..domain.roles import OPERATOR, VIEWER
 from ..domain.transactions import COMPLETED, IN_PROGRESS, UNSURE
 from ..errors import NotFound
 from ..extensions import db
@@ -23,13 +24,14 @@ from ..web.fields import (
     Measurand,
     Moment,
     Name,
+    SiteFilter,
     about,
     choice,
     meta,
     text,
 )
 from ..web.pages import NEXT, IdCursor, Limit, Period, StartCursor, milliseconds, next_link, page
-from ..web.process import central, operator
+from ..web.process import central, operator, sites
 from ..web.reading import Sent
 from ..web.replies import RELATED, Reply, command_link
 from . import history, sessions
@@ -96,6 +98,7 @@ class TransactionsOfChargerQuery(Period):
 
 class TransactionsQuery(TransactionsOfChargerQuery):
     charger_id: Annotated[str, text(description="Only this charger.")] | None = None
+    site_id: SiteFilter | None = None
 
 
 class SamplesQuery(Sent):
@@ -212,6 +215,7 @@ _AT_THE_CHARGER = (
 
 @blueprint.post("/<charger_id>/start")
 @endpoint(
+    access=OPERATOR,
     answers={
         201: ("Started: the charger's StartTransaction has come, or it speaks the flat dialect.", RELATED),
         202: ("The charger accepted; its StartTransaction has not come yet.", RELATED),
@@ -237,6 +241,7 @@ def start_transaction(charger_id: ChargerName, body: StartRequest) -> Reply[Prog
 
 @blueprint.post("/<transaction_id>/end")
 @endpoint(
+    access=OPERATOR,
     answers={
         200: ("Ended, now or before; `status` tells how.", RELATED),
         202: ("The charger accepted; its StopTransaction has not come yet.", RELATED),
@@ -246,7 +251,9 @@ def start_transaction(charger_id: ChargerName, body: StartRequest) -> Reply[Prog
 )
 def end_transaction(transaction_id: TransactionName, body: EndRequest) -> Reply[Progress]:
     """End a session."""
-    progress = sessions.end(central(), db.engine, transaction_id, force=body.force, requested_by=operator())
+    progress = sessions.end(
+        central(), db.engine, transaction_id, force=body.force, sites=sites(), requested_by=operator()
+    )
     if progress.status == COMPLETED:
         return _progress(_ENDED, progress, 200)
     if body.force:
@@ -256,6 +263,7 @@ def end_transaction(transaction_id: TransactionName, body: EndRequest) -> Reply[
 
 @blueprint.post("/<transaction_id>/close")
 @endpoint(
+    access=OPERATOR,
     answers={
         200: "Closed, now or before: it is Interrupted. Samples that come later open it again, a stop completes it."
     },
@@ -263,12 +271,12 @@ def end_transaction(transaction_id: TransactionName, body: EndRequest) -> Reply[
 )
 def close_transaction(transaction_id: TransactionName, body: CloseRequest) -> Reply[Progress]:
     """Close a session whose charger never reported its end."""
-    progress = sessions.close(db.engine, transaction_id, body.reason, requested_by=operator())
+    progress = sessions.close(db.engine, transaction_id, body.reason, sites=sites(), requested_by=operator())
     return _progress(_CLOSED, progress, 200)
 
 
 @blueprint.get("/charger/<charger_id>")
-@endpoint(answers={200: ("The sessions.", NEXT)}, errors=("not-found",))
+@endpoint(access=VIEWER, answers={200: ("The sessions.", NEXT)}, errors=("not-found",))
 def list_transactions_of_charger(
     charger_id: ChargerName, query: TransactionsOfChargerQuery
 ) -> Reply[list[Transaction]]:
@@ -277,27 +285,36 @@ def list_transactions_of_charger(
 
 
 @blueprint.get("")
-@endpoint(answers={200: ("The sessions.", NEXT)}, errors=("not-found",))
+@endpoint(access=VIEWER, answers={200: ("The sessions.", NEXT)}, errors=("not-found",))
 def list_transactions(query: TransactionsQuery) -> Reply[list[Transaction]]:
     """Sessions of all chargers, newest start first."""
-    return _listed(query, query.charger_id)
+    return _listed(query, query.charger_id, query.site_id)
 
 
 @blueprint.get("/<transaction_id>")
 @endpoint(
-    answers={200: ("The session and a page of its meter values, oldest first.", NEXT)}, errors=("not-found",)
+    access=VIEWER,
+    answers={200: ("The session and a page of its meter values, oldest first.", NEXT)},
+    errors=("not-found",),
 )
 def show_transaction(transaction_id: TransactionId, query: SamplesQuery) -> Reply[TransactionDetails]:
     """One session with its meter values."""
     row, (samples, fitting) = history.session(
-        db.engine, transaction_id, measurand=query.measurand, after=query.cursor, limit=query.limit
+        db.engine,
+        transaction_id,
+        sites=sites(),
+        measurand=query.measurand,
+        after=query.cursor,
+        limit=query.limit,
     )
     shown = TransactionDetails.of(row, meter_values=[MeterValue.of(each) for each in samples[:fitting]])
     more = len(samples) > fitting
     return Reply(shown, headers=next_link((samples[fitting - 1].id,)) if more else {})
 
 
-def _listed(query: TransactionsOfChargerQuery, identity: str | None) -> Reply[list[Transaction]]:
+def _listed(
+    query: TransactionsOfChargerQuery, identity: str | None, site_id: int | None = None
+) -> Reply[list[Transaction]]:
     filters = Filters(
         since=query.since,
         until=query.until,
@@ -306,7 +323,15 @@ def _listed(query: TransactionsOfChargerQuery, identity: str | None) -> Reply[li
         id_tag=query.id_tag,
         unapproved=query.unapproved,
     )
-    rows = history.listed(db.engine, filters, identity=identity, before=query.cursor, limit=query.limit + 1)
+    rows = history.listed(
+        db.engine,
+        filters,
+        identity=identity,
+        site_id=site_id,
+        sites=sites(),
+        before=query.cursor,
+        limit=query.limit + 1,
+    )
     return page(rows, query.limit, Transaction.of, lambda row: (milliseconds(row.effective_start), row.id))
 
 

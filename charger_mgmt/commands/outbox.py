@@ -20,7 +20,7 @@ from sqlalchemy import Connection, Engine, Row
 from .. import clock
 from ..central import Central
 from ..chargers import passwords
-from ..database import chargers
+from ..database import acts, chargers
 from ..database.base import AnyRow
 from ..database.chargers import find as find_charger
 from ..database.connections import reading
@@ -135,6 +135,7 @@ def queue(
         id_tag=id_tag,
         session_id=session_id,
     )
+    acts.describe(commandId=command_id)
     if one_use_for is not None and id_tag is not None:
         tag_rows.add(
             conn, id_tag, now, status="Accepted", expiry_date=now + one_use_for, command_id=command_id

@@ -8,6 +8,7 @@ from flask import Blueprint
 
 from ..dialects.ocpp16 import form
 from ..domain import identities
+from ..domain.roles import OPERATOR, VIEWER
 from ..errors import CallErrored, InvalidInput, NotFound
 from ..extensions import db
 from ..web.answers import Answer, ChargerId, Time
@@ -89,6 +90,7 @@ class Command(Answer):
 
 @blueprint.post("/<command>")
 @endpoint(
+    access=OPERATOR,
     answers={
         200: ('The charger answered, whatever it said; CALLERROR is state "error".', RELATED),
         202: ("It has not answered yet.", RELATED),
@@ -116,7 +118,7 @@ def send_command(charger_id: ChargerName, command: Action, body: Payload) -> Rep
 
 
 @blueprint.get("")
-@endpoint(answers={200: ("The commands.", NEXT)}, errors=("not-found",))
+@endpoint(access=VIEWER, answers={200: ("The commands.", NEXT)}, errors=("not-found",))
 def list_commands(charger_id: ChargerName, query: CommandQuery) -> Reply[list[Command]]:
     """Calls to the charger, newest first."""
     rows, fitting = outbox.listed(
@@ -126,7 +128,7 @@ def list_commands(charger_id: ChargerName, query: CommandQuery) -> Reply[list[Co
 
 
 @blueprint.get("/<command>")
-@endpoint(answers={200: "The command."}, errors=("not-found",))
+@endpoint(access=VIEWER, answers={200: "The command."}, errors=("not-found",))
 def show_command(charger_id: ChargerName, command: CommandId) -> Command:
     """One call to the charger."""
     return Command.to(charger_id, outbox.find(db.engine, charger_id, command))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -21,6 +21,7 @@ from sqlalchemy import (
     update,
 )
 
+from ..domain.roles import Sites
 from ..domain.status import FAULTED
 from ..domain.transactions import IN_PROGRESS
 from ..errors import NotFound
@@ -63,6 +64,7 @@ LISTED: tuple[Any, ...] = (
     _C.country,
     _C.latitude,
     _C.longitude,
+    _C.site_id,
 )
 #: What decides about a charger's socket.
 ADMITTED: tuple[Any, ...] = (
@@ -92,11 +94,13 @@ def listed(
     status: str | None = None,
     has_fault: bool | None = None,
     connected: bool | None = None,
+    site_id: int | None = None,
+    sites: Sites = None,
     q: str | None = None,
     after: str | None = None,
     limit: int | None = None,
 ) -> Sequence[Row[Any]]:
-    """Rows of LISTED by identity (byte order); `q` is a part of a name, whatever its case."""
+    """Rows of LISTED by identity (byte order), of these sites; `q` is a part of a name, whatever its case."""
     seen = outerjoin(Charger, Sighting, Sighting.charger_id == Charger.id)
     query = select(*LISTED).select_from(seen).where(_C.removed_at.is_(None)).order_by(_C.identity)
     if status is not None:
@@ -105,6 +109,10 @@ def listed(
         query = query.where(_C.has_fault.is_(has_fault))
     if connected is not None:
         query = query.where(_C.connected.is_(connected))
+    if site_id is not None:
+        query = query.where(_C.site_id == site_id)
+    if sites is not None:
+        query = query.where(at(sites))
     if q is not None:
         query = query.where(or_(*(func.lower(c).contains(q.lower(), autoescape=True) for c in _SEARCHED)))
     if after is not None:
@@ -112,6 +120,16 @@ def listed(
     if limit is not None:
         query = query.limit(limit)
     return conn.execute(query).all()
+
+
+def at(sites: Collection[int]) -> ColumnElement[bool]:
+    """The charger belongs to one of these sites."""
+    return _C.site_id.in_(sorted(sites))
+
+
+def ids_at(conn: Connection, sites: Collection[int]) -> Sequence[int]:
+    """Of all chargers at these sites, also of those that an operator has removed: their sessions stay."""
+    return conn.scalars(select(_C.id).where(at(sites))).all()
 
 
 def by_identities(conn: Connection, identities: Iterable[str]) -> dict[str, Row[Any]]:
@@ -268,14 +286,17 @@ def inbox(
     *,
     charger_id: int | None,
     kind: str | None,
+    sites: Sites,
     before: int | None,
     limit: int,
 ) -> Page:
-    """Messages that could not be turned into rows, newest first, with the charger's identity."""
+    """Messages of chargers at these sites that could not be turned into rows, newest first, with the charger's identity."""
     c = Inbox.__table__.c
     query = select(Inbox.__table__, _C.identity).join(Charger.__table__, _C.id == c.charger_id)
     if charger_id is not None:
         query = query.where(c.charger_id == charger_id)
+    if sites is not None:
+        query = query.where(at(sites))
     if kind is not None:
         query = query.where(c.kind == kind)
     return pages.newest(conn, query, c.raw, row_id=c.id, before=before, limit=limit)
@@ -289,9 +310,12 @@ def _within(
     return query.where(moment < literal(until, UtcDateTime)) if until is not None else query
 
 
-def find(conn: Connection, identity: str, *, lock: bool = False, removed: bool = False) -> Row[Any]:
-    """The charger's row, also of one that was `removed` if that is asked for. Raises NotFound."""
+def find(
+    conn: Connection, identity: str, *, lock: bool = False, removed: bool = False, sites: Sites = None
+) -> Row[Any]:
+    """The charger's row, also of one that was `removed` if that is asked for. Raises NotFound, also for one at none of
+    these sites."""
     charger = by_identity(conn, identity, lock=lock, removed=removed)
-    if charger is None:
+    if charger is None or (sites is not None and charger.site_id not in sites):
         raise NotFound(f"There is no charger {identity!r}.")
     return charger

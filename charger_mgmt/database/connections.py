@@ -9,6 +9,7 @@ from sqlalchemy import Connection, Engine
 from sqlalchemy.exc import SQLAlchemyError
 
 from ..errors import DatabaseAway
+from . import acts
 from .faults import Fault, classify
 
 
@@ -24,10 +25,13 @@ def writing(engine: Engine) -> Iterator[Connection]:
     """A database connection that commits when the block ends well. Raises DatabaseAway.
 
     On SQLite it takes the write lock at its begin: a transaction that reads first and writes later
-    would be refused, not delayed, when another one wrote in between.
+    would be refused, not delayed, when another one wrote in between. What somebody does, and is to be kept, has its entry
+    in the same commit; see acts.py.
     """
-    with _named_faults(), engine.execution_options(sqlite_begin="BEGIN IMMEDIATE").begin() as conn:
-        yield conn
+    with _named_faults():
+        with engine.execution_options(sqlite_begin="BEGIN IMMEDIATE").begin() as conn, acts.within(conn):
+            yield conn
+        acts.committed()
 
 
 @contextmanager

@@ -99,6 +99,8 @@ class Charger(Base):
     country: Mapped[str | None] = mapped_column(String(2))
     latitude: Mapped[Any | None] = mapped_column(Numeric(9, 6))
     longitude: Mapped[Any | None] = mapped_column(Numeric(9, 6))
+    #: Who is limited to sites sees it, and its sessions, only by this one. No foreign key: whoever sets it locks the site.
+    site_id: Mapped[int | None] = mapped_column(BigId)
 
     # The conversation. The newest generation owns the identity; older sockets may not touch this.
     generation: Mapped[int] = mapped_column(BigInteger, server_default=text("0"))
@@ -120,6 +122,7 @@ class Charger(Base):
     __table_args__ = (
         Index("ix_chargers_status", "status", "identity"),
         Index("ix_chargers_connected_process_id", "connected", "process_id"),
+        Index("ix_chargers_site_id_identity", "site_id", "identity"),
     )
 
 
@@ -407,16 +410,51 @@ class Command(Base):
     )
 
 
+class Site(Base):
+    """A place with chargers: they belong to at most one."""
+
+    __tablename__ = "sites"
+
+    id: Mapped[int] = mapped_column(BigId, primary_key=True)
+    name: Mapped[str] = mapped_column(ExactString(255), unique=True)
+    address: Mapped[str | None] = mapped_column(String(255))
+    city: Mapped[str | None] = mapped_column(String(255))
+    postal_code: Mapped[str | None] = mapped_column(String(32))
+    country: Mapped[str | None] = mapped_column(String(2))
+    latitude: Mapped[Any | None] = mapped_column(Numeric(9, 6))
+    longitude: Mapped[Any | None] = mapped_column(Numeric(9, 6))
+    #: A name of the IANA time zone database.
+    time_zone: Mapped[str] = mapped_column(String(64))
+    created_at: Mapped[datetime] = mapped_column(UtcDateTime)
+
+    # Who is limited to a site that is gone must not see the next one.
+    __table_args__ = ({"sqlite_autoincrement": True},)
+
+
+#: A list of ids, or no value at all.
+_Ids = JSON(none_as_null=True)
+
+
 class User(Base):
-    """A person who may use the REST API."""
+    """An account: somebody who may use the REST API, a person or a machine."""
 
     __tablename__ = "users"
 
     id: Mapped[int] = mapped_column(BigId, primary_key=True)
     username: Mapped[str] = mapped_column(ExactString(80), unique=True)
+    #: Empty: it has no password, and nobody can log in to it with one.
     password_hash: Mapped[str] = mapped_column(String(255))
     active: Mapped[bool] = mapped_column(Boolean, server_default=true())
     created_at: Mapped[datetime] = mapped_column(UtcDateTime)
+    #: viewer, operator or admin; see domain/roles.py.
+    role: Mapped[str] = mapped_column(String(16), server_default="viewer")
+    #: The ids of the sites that it is limited to; None: it sees everything.
+    sites: Mapped[list[int] | None] = mapped_column(_Ids)
+    #: Whom an outside identity provider means by it: its `iss` and `sub`.
+    issuer: Mapped[str | None] = mapped_column(ExactString(255))
+    subject: Mapped[str | None] = mapped_column(ExactString(255))
+
+    __table_args__ = (Index("ix_users_issuer_subject", "issuer", "subject", unique=True),)
 
 
 class LogIn(Base):
@@ -431,6 +469,7 @@ class LogIn(Base):
     refresh_key: Mapped[str] = mapped_column(ExactString(36))
     #: Where it came from.
     address: Mapped[str] = mapped_column(String(64))
+    user_agent: Mapped[str | None] = mapped_column(String(255))
     created_at: Mapped[datetime] = mapped_column(UtcDateTime)
     refreshed_at: Mapped[datetime] = mapped_column(UtcDateTime)
     ended_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
@@ -438,6 +477,57 @@ class LogIn(Base):
     __table_args__ = (
         Index("ix_log_ins_user_id_created_at", "user_id", "created_at"),
         Index("ix_log_ins_refreshed_at", "refreshed_at"),
+    )
+
+
+class ApiKey(Base):
+    """A key by which a machine acts for an account, within `role` and `sites`; see access/keys.py."""
+
+    __tablename__ = "api_keys"
+
+    id: Mapped[int] = mapped_column(BigId, primary_key=True)
+    user_id: Mapped[int] = mapped_column(ForeignKey("users.id"))
+    name: Mapped[str] = mapped_column(String(255))
+    #: SHA-256 of the key, in hex digits.
+    key_hash: Mapped[str] = mapped_column(ExactString(64), unique=True)
+    role: Mapped[str] = mapped_column(String(16))
+    sites: Mapped[list[int] | None] = mapped_column(_Ids)
+    created_at: Mapped[datetime] = mapped_column(UtcDateTime)
+    created_by: Mapped[str] = mapped_column(String(80))
+    expires_at: Mapped[datetime] = mapped_column(UtcDateTime)
+    last_used_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    last_used_from: Mapped[str | None] = mapped_column(String(64))
+    ended_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+
+    __table_args__ = (Index("ix_api_keys_user_id", "user_id"),)
+
+
+class AuditEntry(Base):
+    """What somebody did, or tried to; nothing ever changes one. See database/acts.py."""
+
+    __tablename__ = "audit"
+
+    id: Mapped[int] = mapped_column(BigId, primary_key=True)
+    at: Mapped[datetime] = mapped_column(UtcDateTime)
+    #: The account; None: nobody whom we know.
+    username: Mapped[str | None] = mapped_column(ExactString(80))
+    #: What they had shown (domain/roles.py), or "command line".
+    by: Mapped[str | None] = mapped_column(String(16))
+    key_id: Mapped[int | None] = mapped_column(BigInteger)
+    #: The operationId of the request, or the `flask` command.
+    action: Mapped[str] = mapped_column(String(64))
+    #: The path of the request, or what the command was given.
+    target: Mapped[str] = mapped_column(String(500))
+    #: What was asked for; secrets are "***".
+    details: Mapped[dict[str, Any] | None] = mapped_column(JSON(none_as_null=True))
+    #: "done", or the code of the problem that was answered.
+    result: Mapped[str] = mapped_column(String(64))
+    address: Mapped[str | None] = mapped_column(String(64))
+
+    __table_args__ = (
+        Index("ix_audit_at", "at"),
+        Index("ix_audit_username", "username", "id"),
+        Index("ix_audit_action", "action", "id"),
     )
 
 

@@ -8,6 +8,7 @@ from flask import Blueprint
 
 from ..database import leases
 from ..database.connections import reading
+from ..domain.roles import VIEWER
 from ..extensions import db
 from ..web.answers import Answer, Time
 from ..web.endpoint import endpoint
@@ -35,7 +36,7 @@ class Process(Answer):
 
 
 @blueprint.get("")
-@endpoint(answers={200: "The processes, the oldest first: it leads."})
+@endpoint(access=VIEWER, whole_fleet=True, answers={200: "The processes, the oldest first: it leads."})
 def list_processes() -> list[Process]:
     """Who serves, and how many chargers' sockets each holds.
 

@@ -7,7 +7,9 @@ import uuid
 from flask import Flask
 from sqlalchemy import Engine
 
+from ..access.accounts import ResetLinks
 from ..access.log_ins import Devices
+from ..access.provider import Provider
 from ..access.throttle import LoginThrottle
 from ..bus import Bus
 from ..database.database import Database
@@ -81,7 +83,9 @@ class Process:
             sources.tell = lambda tried: others.publish([tried])
             feed.subscribe(DoorTried, sources.hear)
             feed.subscribe(LogInTried, lambda tried: self.throttle.hear(tried.keys, counts=tried.counts))
-        self.devices = Devices(settings.jwt_secret_key)
+        self.devices = Devices(settings.signing_secrets)
+        self.reset_links = ResetLinks(settings.signing_secrets)
+        self.provider = Provider(settings, database.rest)
 
     @property
     def waiting(self) -> Waiting:

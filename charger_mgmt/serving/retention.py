@@ -13,7 +13,7 @@ from sqlalchemy import Connection, Engine, delete, select
 
 from .. import clock
 from ..database.faults import Fault, classify
-from ..database.models import ChargerEvent, Command, Inbox, LogIn, MeterValue, StatusChange, Tag
+from ..database.models import AuditEntry, ChargerEvent, Command, Inbox, LogIn, MeterValue, StatusChange, Tag
 from ..gateway.central_system import CentralSystem
 from ..intake.inbox import NOT_ADMITTED, UNREADABLE
 from ..settings import Settings
@@ -55,6 +55,7 @@ RULES = (
     Rule(lambda settings: settings.retain_status_history_days, StatusChange, "received_at"),
     Rule(lambda settings: settings.retain_events_days, ChargerEvent, "received_at"),
     Rule(lambda settings: settings.retain_commands_days, Command, "created_at"),
+    Rule(lambda settings: settings.retain_audit_days, AuditEntry, "at"),
     # By then its source is no longer known, and its refresh token has long expired.
     Rule(lambda _: LOG_INS_DAYS, LogIn, "refreshed_at"),
 )

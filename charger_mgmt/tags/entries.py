@@ -12,6 +12,7 @@ from sqlalchemy.exc import IntegrityError
 
 from .. import clock
 from ..database.connections import reading, writing
+from ..domain.roles import Sites
 from ..errors import Conflict, NotFound
 from . import tag_rows
 
@@ -41,14 +42,14 @@ class SeenTag:
     max_active_transactions: None = None
 
 
-def find(engine: Engine, id_tag: str, unknown: str) -> Row[Any] | SeenTag:
-    """The tag; `unknown` is the status of one that nobody entered, but sessions name. Raises NotFound."""
+def find(engine: Engine, id_tag: str, unknown: str, sites: Sites = None) -> Row[Any] | SeenTag:
+    """The tag; `unknown` is the status of one that nobody entered, but sessions at these sites name. Raises NotFound."""
     with reading(engine) as conn:
-        return tag_rows.find(conn, id_tag) or _seen(conn, id_tag, unknown)
+        return tag_rows.find(conn, id_tag) or _seen(conn, id_tag, unknown, sites)
 
 
-def _seen(conn: Connection, id_tag: str, unknown: str) -> SeenTag:
-    row = tag_rows.first_session(conn, id_tag)
+def _seen(conn: Connection, id_tag: str, unknown: str, sites: Sites = None) -> SeenTag:
+    row = tag_rows.first_session(conn, id_tag, sites)
     if row is None:
         raise NotFound(f"There is no tag {id_tag!r}.")
     return SeenTag(row.id_tag, unknown, row.start_received_at)

@@ -9,8 +9,9 @@ from typing import Any
 from sqlalchemy import Connection, Row, func, insert, select, update
 
 from ..database.base import AnyRow
-from ..database.models import Tag, Transaction
+from ..database.models import Charger, Tag, Transaction
 from ..domain.authorisation import tag_key
+from ..domain.roles import Sites
 
 _T = Tag.__table__.c
 
@@ -22,17 +23,15 @@ def find(conn: Connection, id_tag: str) -> AnyRow | None:
     ).first()
 
 
-def first_session(conn: Connection, id_tag: str) -> AnyRow | None:
-    """`id_tag, start_received_at` of the first session that names this tag, whatever its case; one-use tags
+def first_session(conn: Connection, id_tag: str, sites: Sites = None) -> AnyRow | None:
+    """`id_tag, start_received_at` of the first session at these sites that names this tag, whatever its case; one-use tags
     are none."""
     one_use = select(_T.id).where(_T.id_tag_key == tag_key(id_tag), _T.command_id.is_not(None)).exists()
     t = Transaction.__table__.c
-    return conn.execute(
-        select(t.id_tag, t.start_received_at)
-        .where(func.lower(t.id_tag) == id_tag.lower(), ~one_use)
-        .order_by(t.id)
-        .limit(1)
-    ).first()
+    query = select(t.id_tag, t.start_received_at).where(func.lower(t.id_tag) == id_tag.lower(), ~one_use)
+    if sites is not None:
+        query = query.where(t.charger_id.in_(select(Charger.id).where(Charger.site_id.in_(sorted(sites)))))
+    return conn.execute(query.order_by(t.id).limit(1)).first()
 
 
 def listed(conn: Connection, *, status: str | None, after: str | None, limit: int) -> Sequence[Row[Any]]:

@@ -9,12 +9,13 @@ from flask import Blueprint, request
 from msgspec import UNSET, Meta, UnsetType, structs
 
 from ..domain import authorisation
+from ..domain.roles import OPERATOR, VIEWER
 from ..extensions import db
 from ..web.answers import Answer, Time
 from ..web.endpoint import endpoint
 from ..web.fields import LARGEST, IdTag, Moment, about, choice, meta
 from ..web.pages import NEXT, Limit, NameCursor, page
-from ..web.process import central
+from ..web.process import central, sites
 from ..web.reading import Sent
 from ..web.replies import LOCATION, Reply
 from . import entries
@@ -92,7 +93,7 @@ class Tag(Answer):
 
 
 @blueprint.get("")
-@endpoint(answers={200: ("The tags.", NEXT)})
+@endpoint(access=VIEWER, answers={200: ("The tags.", NEXT)})
 def list_tags(query: TagQuery) -> Reply[list[Tag]]:
     """idTags, by their lower-case text; one-use tags are not shown."""
     rows = entries.listed(db.engine, status=query.status, after=query.cursor, limit=query.limit + 1)
@@ -100,7 +101,7 @@ def list_tags(query: TagQuery) -> Reply[list[Tag]]:
 
 
 @blueprint.post("")
-@endpoint(answers={201: ("Created.", LOCATION)}, errors=("conflict",))
+@endpoint(access=OPERATOR, whole_fleet=True, answers={201: ("Created.", LOCATION)}, errors=("conflict",))
 def create_tag(body: NewTag) -> Reply[Tag]:
     """Enter an idTag."""
     row = entries.create(db.engine, body.id_tag, {"status": "Accepted"} | body.columns())
@@ -108,14 +109,19 @@ def create_tag(body: NewTag) -> Reply[Tag]:
 
 
 @blueprint.get("/<id_tag>")
-@endpoint(answers={200: "The tag."}, errors=("not-found",))
+@endpoint(access=VIEWER, answers={200: "The tag."}, errors=("not-found",))
 def show_tag(id_tag: TagName) -> Tag:
     """One idTag."""
-    return Tag.of(entries.find(db.engine, id_tag, _unknown()))
+    return Tag.of(entries.find(db.engine, id_tag, _unknown(), sites()))
 
 
 @blueprint.patch("/<id_tag>")
-@endpoint(answers={200: "The tag as it is now."}, errors=("not-found", "conflict"))
+@endpoint(
+    access=OPERATOR,
+    whole_fleet=True,
+    answers={200: "The tag as it is now."},
+    errors=("not-found", "conflict"),
+)
 def change_tag(id_tag: TagName, body: TagChanges) -> Tag:
     """Change an idTag."""
     return Tag.of(entries.change(db.engine, id_tag, body.columns(), _unknown()))

@@ -2,6 +2,7 @@
 
     @blueprint.post("/<transaction_id>/end")
     @endpoint(
+        access=OPERATOR,
         answers={200: ("Ended, now or before.", RELATED), 202: "The charger accepted."},
         errors=("not-found", "charger-offline"),
     )
@@ -21,11 +22,13 @@ from typing import Any, Literal, TypeAlias, get_args, get_origin, get_type_hints
 
 from flask import Response, request
 
+from ..database import acts
+from ..domain.roles import ROLES, VIEWER
 from . import problems, reading
 from .replies import Reply, respond
 
-#: Who may ask: whoever has an access token, or a refresh token, or anybody. tokens.py sees to it.
-Access: TypeAlias = Literal["token", "refresh token", "open"]
+#: Who may ask: whoever has (at least) this role, or any; whoever has a refresh token; anybody. access/door.py sees to it.
+Access: TypeAlias = Literal["viewer", "operator", "admin", "anyone", "refresh token", "open"]
 #: Status → what it means, and the headers that may come with it.
 Answers: TypeAlias = Mapping[int, str | tuple[str, Mapping[str, str]]]
 
@@ -46,6 +49,8 @@ class Endpoint:
         access: Access,
         optional_body: bool,
         any_query: bool,
+        whole_fleet: bool,
+        audited: bool,
     ) -> None:
         update_wrapper(self, view)
         types = get_type_hints(view, include_extras=True)
@@ -58,6 +63,8 @@ class Endpoint:
         self.access = access
         self.optional_body = optional_body or self.body is None
         self.any_query = any_query
+        self.whole_fleet = whole_fleet
+        self.audited = audited
         self._errors = errors
         self._view = view
         self._segments = {name: reading.segment(kind) for name, kind in types.items()}
@@ -75,6 +82,8 @@ class Endpoint:
         arguments = {name: read(path[name]) for name, read in self._segments.items()}
         if with_body:
             body = self._read_body(reading.json_object(optional=self.optional_body))
+            if isinstance(body, reading.Sent):
+                acts.describe(**body.shown())
         if self.query is not None:
             arguments["query"] = query
         if self.body is not None:
@@ -90,24 +99,31 @@ class Endpoint:
             codes.append("unsupported-media-type")
         if self.access != "open":
             codes += ["not-authenticated", *DATABASE]
+        if self.access in ROLES and (self.access != VIEWER or self.whole_fleet):
+            codes.append("forbidden")
         return codes + [code for code in self._errors if code not in codes]
 
 
 def endpoint(
     *,
+    access: Access,
     answers: Answers,
     errors: tuple[str, ...] = (),
-    access: Access = "token",
     optional_body: bool = False,
     any_query: bool = False,
+    whole_fleet: bool = False,
+    audited: bool = True,
 ) -> Callable[[Callable[..., Any]], Endpoint]:
     """Declare a view.
 
-    `answers` begins with the usual one. `errors` are the codes of problems beyond those that the rest implies (a bad field,
+    `access`: who may ask; `whole_fleet`: nobody who is limited to sites. `answers` begins with the usual one. `errors` are the codes of problems beyond those that the rest implies (a bad field,
     a bad token, a database that is away). `optional_body`: none at all is `{}`. `any_query`: the query is not
-    looked at; else parameters that nobody asks for are refused. Raises TypeError, at import, for what cannot be.
+    looked at; else parameters that nobody asks for are refused. What changes something has an entry in the audit trail;
+    not `audited`: only when it fails. Raises TypeError, at import, for what cannot be.
     """
-    return lambda view: Endpoint(view, answers, errors, access, optional_body, any_query)
+    return lambda view: Endpoint(
+        view, answers, errors, access, optional_body, any_query, whole_fleet, audited
+    )
 
 
 def reads_body(method: str) -> bool:

@@ -21,6 +21,7 @@ from typing import Annotated, Any, TypeAlias
 from msgspec import Meta
 
 from ..domain.authorisation import tag_problem
+from ..errors import NotFound
 
 Reader: TypeAlias = Callable[[Any], Any]
 
@@ -31,6 +32,8 @@ _NAME = r"^[^\s\u0085\u0000-\u001f\u007f]([^\u0000-\u001f\u007f]*[^\s\u0085\u000
 _PROSE = r"^[^\u0000-\u001f\u007f]+$"
 _ID_TAG = r"^(?!\.{1,2}$)[!-~]([ -~]{0,18}[!-~])?$"
 _WHOLE = re.compile(r"-?[0-9]{1,19}")
+_ROW_ID = re.compile(r"[1-9][0-9]{0,17}", re.ASCII)
+_COUNTRY = re.compile(r"[A-Z]{2}")
 _TIME = re.compile(
     r"([0-9]{4}-[0-9]{2}-[0-9]{2})[Tt ]([0-9]{2}:[0-9]{2}:[0-9]{2})(?:\.([0-9]{1,12}))?([Zz]|[-+ ][0-9]{2}:[0-9]{2})?"
 )
@@ -42,12 +45,20 @@ def about(description: str, **more: Any) -> Meta:
 
 
 def meta(
-    read: Reader, *, instead: dict[str, Any] | None = None, parameter: str | None = None, **more: Any
+    read: Reader,
+    *,
+    instead: dict[str, Any] | None = None,
+    parameter: str | None = None,
+    secret: bool = False,
+    **more: Any,
 ) -> Meta:
-    """A field that `read` reads; `instead` is its schema, `parameter` its name among the document's parameters."""
+    """A field that `read` reads; `instead` is its schema, `parameter` its name among the document's parameters.
+
+    What is `secret` is kept nowhere as it came.
+    """
     extensions = {"x-instead": instead, "x-parameter": parameter}
     schema = {name: value for name, value in extensions.items() if value is not None}
-    return Meta(extra={"read": read}, extra_json_schema=schema, **more)
+    return Meta(extra={"read": read, "secret": secret}, extra_json_schema=schema, **more)
 
 
 def text(
@@ -146,6 +157,18 @@ def _read_choice(value: Any, *, words: tuple[str, ...]) -> str:
     return str(value)
 
 
+def _read_country(code: str) -> str:
+    if not _COUNTRY.fullmatch(code):
+        raise ValueError("must be an ISO 3166 code of two capital letters")
+    return code
+
+
+def _read_row_id(segment: str) -> int:
+    if not _ROW_ID.fullmatch(segment):
+        raise NotFound(f"There is no {segment[:40]!r}.")
+    return int(segment)
+
+
 def _read_degrees(value: Any, *, most: int) -> float:
     try:
         number = Decimal(str(value)) if type(value) in (int, float) else Decimal("NaN")
@@ -157,12 +180,23 @@ def _read_degrees(value: Any, *, most: int) -> float:
 
 
 Name = Annotated[str, text()]
+Country = Annotated[
+    str,
+    text(
+        then=_read_country,
+        instead={"type": "string", "pattern": "^[A-Z]{2}$"},
+        description="ISO 3166-1 alpha-2.",
+    ),
+]
 Moment = Annotated[datetime, Meta(tz=True)]
 IdTag = Annotated[str, text(20, pattern=_ID_TAG, then=_read_id_tag)]
 ConnectorFilter = Annotated[int, Meta(ge=0, le=LARGEST, description="Only this connector.")]
+SiteFilter = Annotated[int, Meta(ge=1, le=LARGEST, description="Only at this site.")]
 Measurand = Annotated[
     str, text(64, parameter="measurand", description="Only this measurand, as Energy.Active.Import.Register.")
 ]
+#: The segment of a path that is a number of ours.
+RowId = Annotated[int, meta(_read_row_id, description="Our number for it.")]
 #: The segment of a path that names a charger.
 ChargerName = Annotated[
     str,

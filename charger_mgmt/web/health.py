@@ -29,14 +29,14 @@ class Health(Answer):
 
 
 @blueprint.get("/live")
-@endpoint(answers={200: "It does."}, access="open", any_query=True)
+@endpoint(access="open", answers={200: "It does."}, any_query=True)
 def live() -> Health:
     """Does the process answer."""
     return Health("live")
 
 
 @blueprint.get("/ready")
-@endpoint(answers={200: "It does."}, errors=("database-away",), access="open", any_query=True)
+@endpoint(access="open", answers={200: "It does."}, errors=("database-away",), any_query=True)
 def ready() -> Health:
     """Does the database answer, and is this process not about to end."""
     if central().draining:

@@ -10,9 +10,11 @@ import msgspec
 from flask import Blueprint, Flask, current_app
 from msgspec import Meta
 
+from ..domain.roles import ROLES
 from . import problems
 from .endpoint import Endpoint, endpoint
 from .problems import Problem
+from .replies import LINES, Lines
 
 blueprint = Blueprint("openapi", __name__)
 
@@ -22,7 +24,9 @@ _INFO = {
     "license": {"name": "MIT", "identifier": "MIT"},
     "description": "What operators of EV chargers see and do. Times are RFC 3339 in UTC with milliseconds; energy is in Wh."
     " Lists are plain JSON arrays, their next page is in the Link header. Unknown fields and parameters are refused by name."
-    " Every error is application/problem+json (RFC 9457); x-problems lists the codes that an operation's may have.",
+    " Every error is application/problem+json (RFC 9457); x-problems lists the codes that an operation's may have, x-role the"
+    " least role that may ask (viewer, operator, admin). The bearer token is an access token, a key (cmk_...), or a token of"
+    " the identity provider.",
 }
 _REFERENCE = "#/components/schemas/{name}"
 #: What msgspec's schemas have besides, and the document has not.
@@ -30,7 +34,7 @@ _LEFT_OUT = ("title", "x-component", "x-parameter")
 
 
 @blueprint.get("/openapi.json")
-@endpoint(answers={200: "OpenAPI 3.1."}, any_query=True)
+@endpoint(access="anyone", answers={200: "OpenAPI 3.1."}, any_query=True)
 def openapi() -> Annotated[msgspec.Raw, Meta(extra_json_schema={"type": "object"})]:
     """This document."""
     return msgspec.Raw(document())
@@ -77,12 +81,14 @@ class _Writer:
 
     def _operation(self, view: Endpoint, method: str, tag: str) -> dict[str, Any]:
         summary, _, description = (view.__doc__ or "").partition("\n")
-        operation: dict[str, Any] = {"operationId": _camel(view.__name__), "tags": [tag]}
+        operation: dict[str, Any] = {"operationId": operation_id(view), "tags": [tag]}
         operation["summary"] = summary.removesuffix(".")
         if description := " ".join(description.split()):
             operation["description"] = description
         if view.access == "open":
             operation["security"] = []
+        elif view.access in ROLES:
+            operation["x-role"] = view.access
         if parameters := [*self._segments(view), *self._query(view)]:
             operation["parameters"] = parameters
         if view.body is not None:
@@ -126,7 +132,9 @@ class _Writer:
     def _answer(self, view: Endpoint, said: str | tuple[str, Mapping[str, str]]) -> dict[str, Any]:
         description, headers = (said, {}) if isinstance(said, str) else said
         answer: dict[str, Any] = {"description": description}
-        if view.answer is not type(None):
+        if view.answer is Lines:
+            answer["content"] = {LINES: {"schema": {"type": "string"}}}
+        elif view.answer is not type(None):
             answer["content"] = {"application/json": {"schema": self._schema(view.answer)}}
         if headers:
             answer["headers"] = {
@@ -181,6 +189,11 @@ def _named(components: dict[str, Any], kind: str, name: str | None, value: dict[
     if components.setdefault(name, value) != value:
         raise TypeError(f"two {kind} are called {name}")
     return {"$ref": f"#/components/{kind}/{name}"}
+
+
+def operation_id(view: Any) -> str:
+    """What the document calls a view's operation."""
+    return _camel(view.__name__)
 
 
 def _camel(name: str) -> str:

@@ -13,7 +13,7 @@ from http import HTTPStatus
 from typing import Annotated, Any
 
 import msgspec
-from flask import Flask, Response, request
+from flask import Flask, Response, g, request
 from msgspec import UNSET, Meta, UnsetType
 from sqlalchemy.exc import DBAPIError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
@@ -45,6 +45,8 @@ STATUS: dict[type[Exception], tuple[int, str]] = {
     errors.BusAway: (503, "bus-away"),
     OperationalError: (503, "database-away"),
     PoolTimeout: (503, "database-busy"),
+    errors.ProviderAway: (503, "identity-provider-away"),
+    errors.Forbidden: (403, "forbidden"),
     errors.LoginRefused: (401, "login-refused"),
     errors.LogInEnded: (401, "not-authenticated"),
     errors.TooManyAttempts: (429, "too-many-attempts"),
@@ -58,12 +60,16 @@ DOCUMENTED = {
         "NotAuthenticated",
         "The token is missing, bad, expired, or its account disabled; or the login was refused.",
     ),
-    404: ("NotFound", "Nothing by that name is known."),
+    403: ("Forbidden", "Who asks may not do this: it needs another role, or no limit to sites."),
+    404: ("NotFound", "Nothing by that name is known, or it is not for who asks to see."),
     409: ("Conflict", "The request contradicts what is; `code` says how."),
     415: ("NotJson", "The body is not application/json."),
     429: ("TooMany", "Too many attempts; see Retry-After."),
     502: ("ChargerError", "The charger answered with a CALLERROR."),
-    503: ("DatabaseAway", "The database does not answer, or another process; see Retry-After."),
+    503: (
+        "DatabaseAway",
+        "The database does not answer, or another process, or the identity provider; see Retry-After.",
+    ),
     504: (
         "OutcomeUnknown",
         "The charger did not answer in time, or its socket died meanwhile: it may or may not have acted. `command` and"
@@ -115,6 +121,7 @@ def problem(
     status: int, code: str, detail: str, *, headers: dict[str, str] | None = None, **members: Any
 ) -> Response:
     """One problem document; `members` are fields of Problem."""
+    g.problem = code
     return Response(
         document(status, code, detail, **members), status, headers=headers, content_type=CONTENT_TYPE
     )
@@ -149,7 +156,7 @@ def _domain_error(error: Exception) -> Response:
         headers["WWW-Authenticate"] = "Bearer"
     if status == 503:
         headers["Retry-After"] = str(RETRY_AFTER)
-    if status == 503 and not isinstance(error, errors.BusAway):
+    if status == 503 and not isinstance(error, errors.BusAway | errors.ProviderAway):
         cause = error.__cause__ or error
         if classify(cause) is Fault.CROWDED:
             log.warning("no database connection was free for a request: %s", type(cause).__name__)

@@ -5,10 +5,10 @@ from __future__ import annotations
 from contextlib import AbstractContextManager
 from typing import Protocol
 
-from flask import current_app
-from flask_jwt_extended import current_user
+from flask import current_app, g
 
 from ..central import Central
+from ..domain.roles import Asker, Sites
 
 
 class Waiting(Protocol):
@@ -35,6 +35,17 @@ def central() -> Central:
     return serving().central
 
 
+def asker() -> Asker:
+    """Who asks."""
+    known: Asker = g.asker
+    return known
+
+
 def operator() -> str:
-    """Who asks: the username that the token speaks for."""
-    return str(current_user.username)
+    """The name of who asks."""
+    return asker().username
+
+
+def sites() -> Sites:
+    """The sites whose chargers who asks may see."""
+    return asker().sites

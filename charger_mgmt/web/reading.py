@@ -6,7 +6,7 @@ msgspec ends at the first error it finds, so each field is read by itself, by th
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from functools import partial
+from functools import cache, partial
 from itertools import islice
 from typing import Any, NamedTuple
 
@@ -14,7 +14,7 @@ import gevent
 import msgspec
 from flask import request
 from gunicorn.http.errors import ParseException
-from msgspec import inspect
+from msgspec import UNSET, inspect
 from werkzeug.exceptions import BadRequest, RequestTimeout, UnsupportedMediaType
 
 from ..errors import InvalidInput
@@ -36,6 +36,30 @@ class Sent(msgspec.Struct, kw_only=True, rename="camel", forbid_unknown_fields=T
     def contradictions(cls, values: Mapping[str, Any]) -> dict[str, str]:
         """What is wrong with these good values together, by the name that was sent."""
         return {}
+
+    def shown(self) -> dict[str, Any]:
+        """What was sent, by the names it was sent by, as it may be kept: without secrets."""
+        return {
+            sent_as: "***" if name in _secrets(type(self)) and value is not None else value
+            for name, sent_as in zip(self.__struct_fields__, self.__struct_encode_fields__, strict=True)
+            if (value := getattr(self, name)) is not UNSET
+        }
+
+
+@cache
+def _secrets(kind: type[Sent]) -> frozenset[str]:
+    """The fields that nobody may ever read again (`secret`, see fields.text)."""
+    about = inspect.type_info(kind)
+    assert isinstance(about, inspect.StructType)
+    return frozenset(each.name for each in about.fields if _is_secret(each.type))
+
+
+def _is_secret(kind: inspect.Type) -> bool:
+    if isinstance(kind, inspect.UnionType):
+        return any(map(_is_secret, kind.types))
+    return isinstance(kind, inspect.Metadata) and (
+        bool((kind.extra or {}).get("secret")) or _is_secret(kind.type)
+    )
 
 
 class Nothing(Sent):

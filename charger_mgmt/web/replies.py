@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Generic, TypeVar
@@ -15,6 +15,9 @@ from ..database.bulk import storable
 from ..trees import mapped
 
 T = TypeVar("T")
+
+#: The media type of Lines.
+LINES = "application/x-ndjson"
 
 #: The header of an answer that is about a call to a charger.
 RELATED = {"Link": 'rel="related": the command\'s record.'}
@@ -31,10 +34,19 @@ class Reply(Generic[T]):
     headers: Mapping[str, str] = field(default_factory=dict)
 
 
+@dataclass(frozen=True, slots=True)
+class Lines:
+    """An answer of any length: JSON values, one a line, sent as they are made."""
+
+    lines: Iterator[bytes]
+
+
 def respond(value: Any, status: int, headers: Mapping[str, str]) -> Response:
     """The answer with this value as JSON; None is one without a body."""
     if value is None:
         return Response(status=status, headers=headers)
+    if isinstance(value, Lines):
+        return Response(value.lines, status, headers=headers, content_type=LINES)
     try:
         data = msgspec.json.encode(value)
     except UnicodeEncodeError:  # a charger's text with half a character in it

@@ -148,7 +148,7 @@ class GunicornServer:
         try:
             with app.app_context():
                 upgrade()
-                accounts.create(db.engine, USERNAME, PASSWORD)
+                accounts.create(db.engine, USERNAME, PASSWORD, role="admin")
         finally:
             database.engine.dispose()
             database.rest.dispose()
