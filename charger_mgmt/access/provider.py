@@ -40,7 +40,7 @@ ALGORITHMS: Final = (
 )  # fmt: skip
 #: How long what the provider publishes is taken for true, in seconds.
 KEPT_FOR = 600.0
-KEYS_AT_MOST_EVERY = 15.0
+KEYS_AT_MOST_EVERY = 5.0
 #: How long it is taken to be away once it has not answered.
 AWAY_FOR = 1.0
 #: How long it may take to answer.

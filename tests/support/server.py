@@ -76,6 +76,7 @@ class GunicornServer:
             "HOST": self.host,
             "PORT": str(self.port),
             "JWT_SECRET_KEY": "tests-only-secret-" + "x" * 32,
+            "ACCESS_TOKEN_SECONDS": "7200",
             "ENV_FILE": os.devnull,
             "FLASK_SKIP_DOTENV": "1",
             "PYTHONUNBUFFERED": "1",
