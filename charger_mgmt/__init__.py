@@ -34,7 +34,7 @@ def create_app(settings: Settings | None = None) -> Flask:
     with app.app_context():
         process = app.extensions["charger_mgmt"] = Process(settings, db.engine)
     gateway.register(app, process.central, process.gateway)
-    api.register(app, settings)
+    api.register(app)
     cli.register(app)
     app.wsgi_app = TrustedProxies(  # type: ignore[method-assign]
         app.wsgi_app, settings.trusted_proxies

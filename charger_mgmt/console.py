@@ -5,6 +5,7 @@ from __future__ import annotations
 import getpass
 import platform
 from collections.abc import Callable, Iterable, Sequence
+from contextlib import suppress
 from functools import wraps
 from typing import Any, Final
 
@@ -14,8 +15,10 @@ from sqlalchemy.exc import DBAPIError
 
 from .database import acts
 from .database.acts import Act
+from .database.connections import writing
 from .database.faults import explain
 from .errors import ChargerManagementError, DatabaseAway
+from .web import problems
 from .web.process import serving
 
 #: By what such a command is done, as the audit trail says.
@@ -45,20 +48,28 @@ def plain_errors(command: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def audited(command: Callable[..., Any]) -> Callable[..., Any]:
-    """What changes something: it has its entry in the audit trail. The first argument says what it is done to."""
+    """What changes something: it has its entry in the audit trail, also when it fails."""
 
     @plain_errors
     @wraps(command)
-    def run(**kwargs: Any) -> Any:
+    def run(**given: Any) -> Any:
         context = click.get_current_context()
-        act = Act(
-            " ".join(context.command_path.split()[-2:]),
-            str(next(iter(kwargs.values()), "")),
-            by=BY,
-            address=_who(),
-        )
+        names = [each.name for each in context.command.params if isinstance(each, click.Argument)]
+        target = " ".join(str(given[name]) for name in names if name in given)
+        details = {
+            name: "***" if name == "password" else value
+            for name, value in given.items()
+            if name not in names and value not in (None, (), False)
+        }
+        act = Act(" ".join(context.command_path.split()[-2:]), target, by=BY, address=_who(), details=details)
         with acts.acting(act):
-            return command(**kwargs)
+            try:
+                return command(**given)
+            except ChargerManagementError as error:
+                act.noted = True  # by this:
+                with suppress(ChargerManagementError), writing(engine()) as conn:
+                    act.note(conn, problems.code_for(error))
+                raise
 
     return run
 

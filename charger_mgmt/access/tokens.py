@@ -21,9 +21,7 @@ from .log_ins import LogIn
 _LOG_IN: Final = "log"
 
 
-def register(jwt: JWTManager, settings: Settings) -> None:
-    secrets = {_kid(secret): secret for secret in settings.signing_secrets}
-
+def register(jwt: JWTManager) -> None:
     jwt.unauthorized_loader(refused)
     jwt.invalid_token_loader(lambda _why: refused("The token is not valid."))
     jwt.expired_token_loader(lambda _header, _payload: refused("The token has expired."))
@@ -37,20 +35,20 @@ def register(jwt: JWTManager, settings: Settings) -> None:
     jwt.user_identity_loader(lambda log_in: str(log_in.asker.user_id))
     jwt.additional_claims_loader(lambda log_in: {_LOG_IN: log_in.key})
     jwt.user_lookup_loader(_log_in)
-    jwt.encode_key_loader(lambda _identity: settings.jwt_secret_key)
-    # One that names no secret of ours is held against the one in use.
-    jwt.decode_key_loader(
-        lambda header, _payload: secrets.get(str(header.get("kid")), settings.jwt_secret_key)
-    )
+    jwt.encode_key_loader(lambda _identity: _settings().jwt_secret_key)
+    jwt.decode_key_loader(lambda header, _payload: _secret(str(header.get("kid"))))
 
 
 def refused(detail: str) -> Response:
     return problem(401, "not-authenticated", detail, headers={"WWW-Authenticate": "Bearer"})
 
 
-def pair(log_in: LogIn, secret: str) -> dict[str, Any]:
+def pair(log_in: LogIn) -> dict[str, Any]:
     """The fields of an answer with tokens; `expires_in` is in seconds and speaks of the access token."""
-    lifetime, signed = current_app.config["JWT_ACCESS_TOKEN_EXPIRES"], {"kid": _kid(secret)}
+    lifetime, signed = (
+        current_app.config["JWT_ACCESS_TOKEN_EXPIRES"],
+        {"kid": _kid(_settings().jwt_secret_key)},
+    )
     return {
         "access_token": create_access_token(log_in, additional_headers=signed),
         "token_type": "Bearer",
@@ -59,6 +57,17 @@ def pair(log_in: LogIn, secret: str) -> dict[str, Any]:
             log_in, additional_claims={"jti": log_in.refresh_key}, additional_headers=signed
         ),
     }
+
+
+def _settings() -> Settings:
+    settings: Settings = current_app.extensions["charger_mgmt"].central.settings
+    return settings
+
+
+def _secret(kid: str) -> str:
+    """The secret of this name; one that is none of ours stands for the one in use."""
+    known = _settings()
+    return next((each for each in known.signing_secrets if _kid(each) == kid), known.jwt_secret_key)
 
 
 def _kid(secret: str) -> str:
@@ -71,5 +80,4 @@ def _log_in(_header: dict[str, Any], payload: dict[str, Any]) -> LogIn | None:
     known = subject.isascii() and subject.isdigit() and len(subject) < 19 and isinstance(key, str)
     if not known:
         return None
-    settings: Settings = current_app.extensions["charger_mgmt"].central.settings
-    return log_ins.living(db.engine, int(subject), key, settings)
+    return log_ins.living(db.engine, int(subject), key, _settings())

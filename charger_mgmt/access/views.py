@@ -20,7 +20,7 @@ from ..web.reading import Sent
 from ..web.replies import Reply
 from . import accounts, log_ins, passwords, provider, tokens
 from .door import address, door, settings
-from .log_ins import LogIn, Origin
+from .log_ins import Origin
 
 blueprint = Blueprint("auth", __name__, url_prefix="/auth")
 
@@ -107,10 +107,6 @@ def _origin() -> Origin:
     return Origin(address(), request.user_agent.string or None)
 
 
-def _pair(log_in: LogIn) -> dict[str, Any]:
-    return tokens.pair(log_in, settings().jwt_secret_key)
-
-
 @blueprint.post("/login")
 @endpoint(
     access="open", answers={200: "The tokens."}, errors=("login-refused", "too-many-attempts", *DATABASE)
@@ -127,7 +123,7 @@ def login(body: Login) -> LoggedIn:
         device_token=body.device_token or None,
         origin=_origin(),
     )
-    return LoggedIn(**_pair(log_in), device_token=devices.token(body.username))
+    return LoggedIn(**tokens.pair(log_in), device_token=devices.token(body.username))
 
 
 @blueprint.post("/refresh")
@@ -137,7 +133,7 @@ def refresh() -> Tokens:
 
     Send the refresh token as the bearer token. It can be used once.
     """
-    return Tokens(**_pair(log_ins.refreshed(db.engine, current_user, get_jwt()["jti"])))
+    return Tokens(**tokens.pair(log_ins.refreshed(db.engine, current_user, get_jwt()["jti"])))
 
 
 @blueprint.post("/logout")
@@ -247,7 +243,7 @@ def end_sign_in() -> Reply[Tokens]:
     if not row.active:
         raise LoginRefused("The account is disabled.")
     log_in = log_ins.begun(db.engine, row, _origin())
-    return Reply(Tokens(**_pair(log_in)), headers={"Set-Cookie": _cookie("", 0)})
+    return Reply(Tokens(**tokens.pair(log_in)), headers={"Set-Cookie": _cookie("", 0)})
 
 
 def _cookie(value: str, seconds: int) -> str:

@@ -13,18 +13,17 @@ from ..charging import views as transactions
 from ..commands import views as commands
 from ..extensions import jwt
 from ..gateway import views as processes
-from ..settings import Settings
 from ..sites import views as sites
 from ..tags import views as tags
 from ..web import headers, health, openapi, paths, problems, welcome
 
 
-def register(app: Flask, settings: Settings) -> None:
+def register(app: Flask) -> None:
     """Put the REST API under /api, every route behind the door, and the health checks under /health."""
     headers.register(app)
     paths.register(app)
     problems.register(app)
-    tokens.register(jwt, settings)
+    tokens.register(jwt)
     api = Blueprint("api", __name__, url_prefix="/api")
     api.before_request(door.check)
     api.after_request(door.note)

@@ -139,6 +139,11 @@ def code_of(status: int) -> str:
     return HTTPStatus(status).phrase.lower().replace(" ", "-")
 
 
+def code_for(error: Exception) -> str:
+    """The code of the problem that an error of the domain is."""
+    return next((STATUS[kind][1] for kind in type(error).__mro__ if kind in STATUS), "internal-error")
+
+
 def _domain_error(error: Exception) -> Response:
     status, code = next(STATUS[kind] for kind in type(error).__mro__ if kind in STATUS)
     members: dict[str, Any] = {}
