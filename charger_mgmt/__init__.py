@@ -49,7 +49,7 @@ def _of_flask(settings: Settings) -> dict[str, Any]:
     return {
         "JWT_SECRET_KEY": settings.jwt_secret_key,
         "JWT_ACCESS_TOKEN_EXPIRES": timedelta(seconds=settings.access_token_seconds),
-        "JWT_REFRESH_TOKEN_EXPIRES": timedelta(seconds=settings.session_seconds),
+        "JWT_REFRESH_TOKEN_EXPIRES": timedelta(seconds=settings.log_in_seconds),
         "JWT_DECODE_LEEWAY": 10,
         "SQLALCHEMY_DATABASE_URI": settings.database_url.url,
         "SQLALCHEMY_ENGINE_OPTIONS": engine.options(settings),

@@ -296,7 +296,7 @@ class Settings:
     access_token_seconds: Annotated[
         int, Whole(900, "how long an access token lasts; a refresh token gives the next one", least=60)
     ]
-    session_idle_seconds: Annotated[
+    log_in_idle_seconds: Annotated[
         int,
         Whole(
             Depends(
@@ -307,15 +307,15 @@ class Settings:
             least=Depends("`ACCESS_TOKEN_SECONDS`", lambda known: known.access_token_seconds),
         ),
     ]
-    session_seconds: Annotated[
+    log_in_seconds: Annotated[
         int,
         Whole(
             Depends(
-                "`43200`, at least `SESSION_IDLE_SECONDS`",
-                lambda known: max(43_200, known.session_idle_seconds),
+                "`43200`, at least `LOG_IN_IDLE_SECONDS`",
+                lambda known: max(43_200, known.log_in_idle_seconds),
             ),
             "how long a log-in lasts in all; then a password is asked for again",
-            least=Depends("`SESSION_IDLE_SECONDS`", lambda known: known.session_idle_seconds),
+            least=Depends("`LOG_IN_IDLE_SECONDS`", lambda known: known.log_in_idle_seconds),
         ),
     ]
     public_url: Annotated[

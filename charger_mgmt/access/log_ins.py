@@ -121,8 +121,8 @@ def limits(settings: Settings) -> Since:
     """From when on log-ins are still good now."""
     now = clock.now()
     return Since(
-        now - timedelta(seconds=settings.session_seconds),
-        now - timedelta(seconds=settings.session_idle_seconds),
+        now - timedelta(seconds=settings.log_in_seconds),
+        now - timedelta(seconds=settings.log_in_idle_seconds),
     )
 
 
