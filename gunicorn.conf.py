@@ -176,6 +176,12 @@ class Log(Logger):
         for handler in self.error_log.handlers:
             handler.addFilter(Repeats())
 
+    def atoms(self, resp, req, environ, request_time) -> dict:
+        atoms = super().atoms(resp, req, environ, request_time)
+        if environ.get("PATH_INFO", "").endswith("/callback"):  # its query holds an identity provider's code
+            atoms["r"] = f"{environ.get('REQUEST_METHOD')} {environ.get('PATH_INFO')}?…"
+        return atoms
+
     def access(self, resp, req, environ, request_time) -> None:
         # A request that could not be read has no path.
         if not environ.get("PATH_INFO", "").startswith("/health/"):

@@ -43,6 +43,21 @@ def test_values_come_in_their_types() -> None:
     assert settings.access_token_seconds == 600
 
 
+PROVIDER = {
+    "PUBLIC_URL": "https://chargers.example.com",
+    "OIDC_ISSUER": "https://login.example.com/realms/work",
+    "OIDC_CLIENT_ID": "chargers",
+    "OIDC_AUDIENCE": "https://chargers.example.com/api",
+    "OIDC_ROLES": "charger-admins=admin,staff=viewer",
+}
+
+
+def test_a_provider_is_read() -> None:
+    settings = config.load(PROVIDER)
+    assert settings.oidc_roles == ("charger-admins=admin", "staff=viewer")
+    assert (settings.log_in_idle_seconds, settings.log_in_seconds) == (1800, 43_200)
+
+
 @pytest.mark.parametrize(
     ("environ", "named"),
     [
@@ -55,6 +70,19 @@ def test_values_come_in_their_types() -> None:
         ({"APP_ENV": "prod"}, "APP_ENV"),
         ({"LOG_LEVEL": "loud"}, "LOG_LEVEL"),
         ({"JWT_SECRET_KEY": "too short"}, "JWT_SECRET_KEY"),
+        ({"JWT_PREVIOUS_SECRET_KEYS": "x" * 40 + ",short"}, "JWT_PREVIOUS_SECRET_KEYS"),
+        ({"ACCESS_TOKEN_SECONDS": "900", "LOG_IN_IDLE_SECONDS": "600"}, "LOG_IN_IDLE_SECONDS"),
+        ({"LOG_IN_IDLE_SECONDS": "3600", "LOG_IN_SECONDS": "1800"}, "LOG_IN_SECONDS"),
+        ({"PUBLIC_URL": "chargers.example.com"}, "PUBLIC_URL"),
+        ({"PUBLIC_URL": "http://chargers.example.com"}, "PUBLIC_URL"),
+        ({"OIDC_ISSUER": "http://login.example.com"}, "OIDC_ISSUER"),
+        (PROVIDER | {"OIDC_CLIENT_ID": "", "OIDC_AUDIENCE": ""}, "OIDC_CLIENT_ID"),
+        (PROVIDER | {"PUBLIC_URL": ""}, "PUBLIC_URL"),
+        (PROVIDER | {"OIDC_AUDIENCE": "chargers"}, "OIDC_AUDIENCE"),
+        (PROVIDER | {"OIDC_ROLES": ""}, "OIDC_ROLES"),
+        (PROVIDER | {"OIDC_ROLES": "admins=root"}, "OIDC_ROLES"),
+        (PROVIDER | {"OIDC_ROLES": "admins"}, "OIDC_ROLES"),
+        (PROVIDER | {"OIDC_LEEWAY_SECONDS": "3600"}, "OIDC_LEEWAY_SECONDS"),
         ({"DATABASE_URL": "not a url"}, "DATABASE_URL"),
         ({"DATABASE_URL": "postgresql://u@h/d"}, "DATABASE_URL"),
         ({"DATABASE_URL": "mysql://u@h"}, "DATABASE_URL"),

@@ -30,7 +30,11 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[GunicornServer]
     url = f"sqlite:///{tmp_path_factory.mktemp('provider') / 'chargers.sqlite3'}"
     running = GunicornServer(url)
     running.provider = provider = Provider(running.url)
-    running.environ |= provider.environ | {"OIDC_SITES_CLAIM": "sites", "OIDC_LEEWAY_SECONDS": "5"}
+    running.environ |= provider.environ | {
+        "OIDC_SITES_CLAIM": "sites",
+        "OIDC_LEEWAY_SECONDS": "5",
+        "ACCESS_LOG": "on",
+    }
     try:
         provider.start()
         with running:
@@ -317,5 +321,6 @@ def test_no_secret_of_it_stands_in_the_log(server: GunicornServer, tmp_path: Pat
     browser, back = begun(server, "flora guests *")
     code = parse_qs(urlsplit(back).query)["code"][0]
     token = browser.get(back).json()["accessToken"]
+    assert "GET /api/auth/provider/callback?…" in server.log()
     for secret in (code, token, "a secret of the server", "flora"):
         assert secret not in server.log()
