@@ -139,6 +139,14 @@ class Words(Variable):
 
 
 @dataclass(frozen=True, slots=True)
+class Names(Variable):
+    """Separated by commas: they may have blanks in them."""
+
+    def read(self, name: str, text: str, known: Any) -> tuple[str, ...]:
+        return tuple(part.strip() for part in text.split(",") if part.strip())
+
+
+@dataclass(frozen=True, slots=True)
 class Networks(Variable):
     def read(self, name: str, text: str, known: Any) -> tuple[str, ...]:
         try:

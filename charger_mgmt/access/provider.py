@@ -258,7 +258,7 @@ class Provider:
                         )
                     body = answer.raw.read(_MOST_ANSWER + 1, decode_content=True)
             said = json.loads(body) if len(body) <= _MOST_ANSWER else None
-        except (requests.RequestException, OSError, ValueError) as error:
+        except (requests.RequestException, OSError, ValueError, RecursionError) as error:
             raise _away(error) from None
         if not isinstance(said, dict):
             raise ProviderAway("The identity provider answers with something else than was asked for.")
@@ -267,12 +267,13 @@ class Provider:
     def _foreign(self, claims: Mapping[str, Any]) -> Foreign:
         """What these claims say in our words. Raises LoginRefused for somebody without a role here."""
         settings = self._settings
-        theirs = _words(_claim(claims, settings.oidc_role_claim))
+        said = _claim(claims, settings.oidc_role_claim)
+        theirs = [said] if isinstance(said, str) and said in self._roles else _words(said)
         roles = [self._roles[each] for each in theirs if each in self._roles]
         if not roles:
             raise LoginRefused("The identity provider gives you no role here.")
         subject = str(claims["sub"])
-        if not 0 < len(subject) <= 255:
+        if not (0 < len(subject) <= 255 and subject.isprintable()):
             raise LoginRefused("The token is not valid.")
         name = _claim(claims, settings.oidc_name_claim)
         return Foreign(
@@ -286,7 +287,8 @@ class Provider:
     def _sites(self, claims: Mapping[str, Any]) -> Sequence[int] | None:
         if not self._settings.oidc_sites_claim:
             return None
-        named = _words(_claim(claims, self._settings.oidc_sites_claim), commas_only=True)
+        said = _words(_claim(claims, self._settings.oidc_sites_claim), commas_only=True)
+        named = [each for each in said if each.isprintable()]
         if _EVERY_SITE in named:
             return None
         with reading(self._engine) as conn:
