@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Protocol
+from collections.abc import Mapping
+from typing import Any, Protocol
 
 from .database.base import AnyRow
 from .database.database import Database
@@ -19,6 +20,10 @@ class Central(Protocol):
     def database(self) -> Database: ...
     @property
     def feed(self) -> Feed: ...
+
+    @property
+    def effects(self) -> Mapping[str, Any]:
+        """What the answers to our calls do: action → commands.calls.Effect."""
 
     @property
     def draining(self) -> bool: ...

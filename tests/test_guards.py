@@ -20,7 +20,7 @@ EVERYTHING = {path.relative_to(PACKAGE).parts[0].removesuffix(".py") for path in
 ORDER = (
     "trees", "errors", "clock", "proxies", "database_url", "settings", "domain", "ocppj", "dialects", "beside",
     "websocket", "database", "feed", "bus", "central", "extensions", "intake", "web", "console",
-    "sites", "access", "tags", "status", "chargers", "commands", "charging",
+    "sites", "access", "tags", "status", "chargers", "commands", "charging", "configuration", "reservations",
     "gateway", "simulate", "serving",
 )  # fmt: skip
 #: What a room may import, where that is less.
@@ -176,3 +176,10 @@ def test_every_fact_that_a_dialect_tells_has_its_handler() -> None:
     assert {row.fact for row in rows} <= HANDLERS.keys()
     assert {row.fact for row in rows if row.from_memory} == FROM_MEMORY.keys()
     assert EFFECTS.keys() <= HANDLERS.keys()
+
+
+def test_only_what_we_send_has_an_effect() -> None:
+    from charger_mgmt.commands.calls import CALLS
+    from charger_mgmt.serving.handlers import EFFECTS
+
+    assert EFFECTS.keys() <= CALLS.keys()

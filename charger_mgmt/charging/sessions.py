@@ -19,7 +19,7 @@ from ..central import Central
 from ..commands import command_rows
 from ..commands.calls import CALLS
 from ..commands.outbox import CommandOutcome, check_registration, dispatch, ending, failure, queue
-from ..database import chargers
+from ..database import chargers, reservations
 from ..database import transactions as store
 from ..database.chargers import find as find_charger
 from ..database.connections import reading, writing
@@ -98,6 +98,7 @@ def start(
             if known is not None:
                 return _started_before(known)
             connector_id = connector_id or _only_connector(conn, charger)
+            _check_reservations(conn, charger, connector_id, id_tag)
             if not spoken(central, charger).takes_calls:
                 check_registration(charger, CALLS[START], {})
                 judged = _judge(conn, central, charger, connector_id, id_tag)
@@ -122,6 +123,28 @@ def start(
             assert earlier is not None
             outcome = _answer_to(engine, identity, earlier, heard, deadline)
         return _progress_of_start(engine, outcome, session_id, heard, deadline)
+
+
+def _check_reservations(
+    conn: Connection, charger: Row[Any], connector_id: int | None, id_tag: str | None
+) -> None:
+    """Raises Conflict when the connector is kept for somebody else (section 5.13)."""
+    now = clock.now()
+    kept = [
+        row for row in reservations.open_ones(conn, [charger.id], now) if row.connector_id == connector_id
+    ]
+    if not kept:
+        return
+    tag = find_tags(conn, [id_tag], starting=True).get(id_tag) if id_tag is not None else None
+    for row in kept:
+        same_group = (
+            tag is not None and row.parent_id_tag is not None and tag.parent_id_tag == row.parent_id_tag
+        )
+        if not same_group and not authorisation.may_be_same(id_tag, row.id_tag):
+            raise Conflict(
+                f"Connector {connector_id} is kept for another idTag until {row.expires_at:%Y-%m-%d %H:%M} UTC, by"
+                f" reservation {row.id}."
+            )
 
 
 def _started_before(known: Row[Any]) -> Progress:

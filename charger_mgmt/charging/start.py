@@ -10,7 +10,8 @@ from typing import Any
 
 from sqlalchemy import Connection, update
 
-from ..database import bulk, transactions
+from .. import clock
+from ..database import bulk, reservations, transactions
 from ..database.base import AnyRow
 from ..database.models import Command, Transaction
 from ..domain import authorisation, facts, oddities
@@ -286,6 +287,13 @@ def _link_remote_starts(conn: Connection, fresh: Sequence[_Start], now: datetime
 
 def _insert(conn: Connection, fresh: Sequence[_Start], strangers: set[int]) -> None:
     ids = transactions.add(conn, [_row(s) | {"unapproved": s.message.charger_id in strangers} for s in fresh])
+    used = {
+        (s.message.charger_id, s.said.reservation_id): ids[s.key]
+        for s in fresh
+        if s.said.reservation_id is not None
+    }
+    if used:
+        reservations.use(conn, used, clock.now())
     for s in fresh:
         s.transaction_id, s.is_new = ids[s.key], True
         if s.command_id is not None:

@@ -1,38 +1,38 @@
-"""The calls that we make: one row each. When may it be sent, what is secret in it, what does its answer do."""
+"""The calls that we make: one row each. When may it be sent, what is secret in it."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any, Final, TypeAlias
 
 from sqlalchemy import Connection
 
-from ..chargers import passwords
-from ..database import chargers
 from ..domain.registration import ACCEPTED, PENDING, REJECTED
-from . import command_rows
 from .masking import HIDDEN, is_secret
-
-#: Errors that leave open whether the charger took what it was sent.
-_UNCLEAR: Final = {"InternalError", "GenericError"}
 
 
 @dataclass(frozen=True, slots=True)
 class Answered:
     """A call that has come to a `state` (as in commands/command_rows.py).
 
-    `response` is the CALLRESULT's payload; `error_code` that of a CALLERROR. `sent` tells whether the call was written
-    to the socket, `key_hash` which AuthorizationKey it carried.
+    `payload` is what was to be sent, `response` the CALLRESULT's payload; `error_code` that of a CALLERROR. `sent` tells
+    whether the call was written to the socket, `key_hash` which AuthorizationKey it carried.
     """
 
     charger_id: int
     identity: str
+    command_id: int
+    payload: Mapping[str, Any]
     state: str
     response: Mapping[str, Any]
     error_code: str | None
     sent: bool
     key_hash: str | None
+
+
+#: What an answer does, beside the row that keeps it, in the commit that stores it, also when it is late.
+Effect: TypeAlias = Callable[[Connection, Answered], None]
 
 
 def _never(registration: str | None, payload: Mapping[str, Any]) -> str | None:
@@ -48,21 +48,56 @@ class Call:
     """One call of ours.
 
     `forbidden`: why a charger of this registration may not be sent this payload; None: it may. `key`: the
-    AuthorizationKey that is in it. `id_tag`: the tag that a session will show which it causes. `asks_for`: the message
-    that the charger is asked for, which it may therefore send.
-    `effect`: what the answer does, beside the row that keeps it, in the commit that stores it, also when it is late.
+    AuthorizationKey that is in it. `address`: the way to the field with an address that may hold a password. `id_tag`: the
+    tag that a session will show which it causes. `asks_for`: the message that the charger is asked for, which it may
+    therefore send.
+    What its answer does stands in serving/handlers.py (EFFECTS).
     """
 
     action: str
     forbidden: Callable[[str | None, Mapping[str, Any]], str | None] = _never
     key: Callable[[Mapping[str, Any]], str | None] = _nothing
+    address: tuple[str, ...] = ()
     id_tag: Callable[[Mapping[str, Any]], str | None] = _nothing
     asks_for: Callable[[Mapping[str, Any]], str | None] = _nothing
-    effect: Callable[[Connection, Answered], None] | None = None
 
     def redacted(self, payload: dict[str, Any]) -> dict[str, Any]:
         """The payload as it is kept."""
-        return payload | {"value": HIDDEN} if self.key(payload) is not None else payload
+        if self.key(payload) is not None:
+            return payload | {"value": HIDDEN}
+        return _without_password(payload, self.address) if self.address else payload
+
+
+def _without_password(payload: dict[str, Any], way: tuple[str, ...]) -> dict[str, Any]:
+    """The payload, of whose address nobody can take the user's name and password."""
+    name, *further = way
+    value = payload.get(name)
+    if further:
+        return (
+            payload | {name: _without_password(value, tuple(further))} if isinstance(value, dict) else payload
+        )
+    if not isinstance(value, str) or "@" not in value:
+        return payload
+    scheme, mark, rest = value.partition("://")
+    if not mark:
+        return payload | {name: HIDDEN}
+    authority, slash, path = rest.partition("/")
+    return payload | {name: f"{scheme}://{HIDDEN}@{authority.rpartition('@')[2]}{slash}{path}"}
+
+
+def _asked_for_by_trigger(payload: Mapping[str, Any]) -> str:
+    return str(payload.get("requestedMessage"))
+
+
+def _asked_for_by_extended_trigger(payload: Mapping[str, Any]) -> str:
+    """Two of its words mean messages that are called otherwise (whitepaper, section 6.16)."""
+    return _EXTENDED.get(_asked_for_by_trigger(payload), _asked_for_by_trigger(payload))
+
+
+_EXTENDED: Final = {
+    "FirmwareStatusNotification": "SignedFirmwareStatusNotification",
+    "SignChargePointCertificate": "SignCertificate",
+}
 
 
 def _before_acceptance(registration: str | None, payload: Mapping[str, Any]) -> str | None:
@@ -81,58 +116,37 @@ def _authorization_key(payload: Mapping[str, Any]) -> str | None:
     return str(payload["value"]) if is_secret(payload.get("key")) else None
 
 
-def _configuration_changed(conn: Connection, answered: Answered) -> None:
-    """Of an AuthorizationKey: whether the charger has it; nothing, while that is unclear."""
-    if answered.key_hash is None:
-        return
-    charger = chargers.by_identity(conn, answered.identity, lock=True)
-    pending = charger.pending_password_hashes if charger is not None else None
-    if charger is None or not passwords.is_pending(pending, answered.key_hash):
-        return  # settled by the charger's use of it, or by a newer password
-    status = answered.response.get("status")
-    if status == "Accepted":
-        chargers.change(conn, charger.id, password_hash=answered.key_hash, pending_password_hashes=None)
-        return
-    refused = status in ("Rejected", "NotSupported")
-    refused = refused or (answered.error_code is not None and answered.error_code not in _UNCLEAR)
-    refused = refused or (answered.state == command_rows.CHARGER_GONE and not answered.sent)
-    if refused:
-        left = passwords.without_pending(pending, answered.key_hash)
-        chargers.change(conn, charger.id, pending_password_hashes=left)
-    elif status == "RebootRequired":
-        left = passwords.after_reboot(pending, answered.key_hash)
-        chargers.change(conn, charger.id, pending_password_hashes=left)
-
-
-def _configuration_told(conn: Connection, answered: Answered) -> None:
-    """NumberOfConnectors (section 9.1.20), if it can be believed."""
-    for entry in answered.response.get("configurationKey") or ():
-        value = str(entry.get("value") or "").strip() if isinstance(entry, dict) else ""
-        key = str(entry.get("key")).strip().lower() if isinstance(entry, dict) else ""
-        if key == "numberofconnectors" and value.isdecimal() and 1 <= len(value) <= 4 and int(value):
-            chargers.change(conn, answered.charger_id, number_of_connectors=int(value))
-            return
-
-
 _ROWS: Final = (
+    Call("CancelReservation"),
+    Call("CertificateSigned"),
     Call("ChangeAvailability"),
-    Call("ChangeConfiguration", key=_authorization_key, effect=_configuration_changed),
+    Call("ChangeConfiguration", key=_authorization_key),
     Call("ClearCache"),
+    Call("ClearChargingProfile"),
     Call("DataTransfer"),
-    Call("GetConfiguration", effect=_configuration_told),
+    Call("DeleteCertificate"),
+    Call("ExtendedTriggerMessage", forbidden=_boot_of_an_accepted, asks_for=_asked_for_by_extended_trigger),
+    Call("GetCompositeSchedule"),
+    Call("GetConfiguration"),
+    Call("GetDiagnostics", address=("location",)),
+    Call("GetInstalledCertificateIds"),
+    Call("GetLocalListVersion"),
+    Call("GetLog", address=("log", "remoteLocation")),
+    Call("InstallCertificate"),
     Call(
         "RemoteStartTransaction",
         forbidden=_before_acceptance,
         id_tag=lambda payload: payload.get("idTag"),
     ),
     Call("RemoteStopTransaction", forbidden=_before_acceptance),
+    Call("ReserveNow"),
     Call("Reset"),
-    Call(
-        "TriggerMessage",
-        forbidden=_boot_of_an_accepted,
-        asks_for=lambda payload: str(payload.get("requestedMessage")),
-    ),
+    Call("SendLocalList"),
+    Call("SetChargingProfile"),
+    Call("SignedUpdateFirmware", address=("firmware", "location")),
+    Call("TriggerMessage", forbidden=_boot_of_an_accepted, asks_for=_asked_for_by_trigger),
     Call("UnlockConnector"),
+    Call("UpdateFirmware", address=("location",)),
 )
 #: Action → its row.
 CALLS: Final[Mapping[str, Call]] = {row.action: row for row in _ROWS}

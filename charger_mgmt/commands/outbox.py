@@ -180,7 +180,8 @@ def _undelivered(
     """Its owner has not heard of it, so it is not sent. None: it did hear, and has claimed it by now."""
     values = {"error_code": NOT_SENT, "error_description": str(error)}
     with turn(command.requested_by), central.database.writing() as conn:
-        if not settle(conn, command, command_rows.ERROR, values, sent=False, only_from=command_rows.QUEUED):
+        queued = command_rows.QUEUED
+        if not settle(conn, central, command, command_rows.ERROR, values, sent=False, only_from=queued):
             return None
     error.command = (command.identity, command.command_id)
     return CommandOutcome(command.identity, command.command_id, command_rows.ERROR, error=error)
@@ -204,6 +205,7 @@ def _as_noted(command: CommandQueued, row: AnyRow | None) -> CommandOutcome:
 
 def settle(
     conn: Connection,
+    central: Central,
     command: CommandQueued,
     state: str,
     values: Mapping[str, Any],
@@ -213,10 +215,12 @@ def settle(
 ) -> bool:
     """Note the state that a command has come to, with what that does; False: it has come to another one before."""
     moved = command_rows.move(conn, command.command_id, state, only_from=only_from, **values)
-    if moved and (effect := CALLS[command.action].effect) is not None:
+    if moved and (effect := central.effects.get(command.action)) is not None:
         answered = Answered(
             command.charger_id,
             command.identity,
+            command.command_id,
+            command.payload,
             state,
             values.get("response") or {},
             values.get("error_code"),

@@ -410,6 +410,39 @@ class Command(Base):
     )
 
 
+class Reservation(Base):
+    """A connector that is kept for a tag. Its `id` is the reservationId: positive, 32 bits, ours.
+
+    `state`: requested → active → used | expired | cancelled | lost | ended; or refused. See reservations/bookings.py.
+    """
+
+    __tablename__ = "reservations"
+
+    id: Mapped[int] = mapped_column(Integer, primary_key=True)
+    charger_id: Mapped[int] = mapped_column(ForeignKey("chargers.id"))
+    #: 0: whichever is free.
+    connector_id: Mapped[int] = mapped_column(Integer)
+    id_tag: Mapped[str] = mapped_column(String(20))
+    parent_id_tag: Mapped[str | None] = mapped_column(String(20))
+    expires_at: Mapped[datetime] = mapped_column(UtcDateTime)
+    state: Mapped[str] = mapped_column(String(16))
+    #: The charger's own word, or why there is none.
+    answer: Mapped[str | None] = mapped_column(String(255))
+    #: The call that asked for it.
+    command_id: Mapped[int | None] = mapped_column(BigInteger)
+    #: The session that used it.
+    transaction_id: Mapped[int | None] = mapped_column(ForeignKey("transactions.id"))
+    requested_by: Mapped[str] = mapped_column(String(80))
+    created_at: Mapped[datetime] = mapped_column(UtcDateTime)
+    ended_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+
+    __table_args__ = (
+        Index("ix_reservations_charger_id_state", "charger_id", "state"),
+        Index("ix_reservations_state_expires_at", "state", "expires_at"),
+        {"sqlite_autoincrement": True},
+    )
+
+
 class Site(Base):
     """A place with chargers: they belong to at most one."""
 

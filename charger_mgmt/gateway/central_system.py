@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from ..bus import Bus
+from ..commands.calls import Effect
 from ..database.base import AnyRow
 from ..database.database import Database
 from ..database.sole import SoleProcess
@@ -31,6 +33,8 @@ class CentralSystem:
     committer: Committer
     registry: Registry
     last_seen: LastSeen
+    #: What the answers to our calls do.
+    effects: Mapping[str, Effect]
     #: To the other processes; None: there are none (REDIS_URL is not set).
     bus: Bus | None = None
     #: Whether it does what one process does for all: the sweep, retention.

@@ -20,7 +20,7 @@ from .central_system import CentralSystem
 log = logging.getLogger(__name__)
 
 #: The values of `status` that are a yes; an answer without a status is one too.
-_YES: Final = {"Accepted", "Unlocked", "Scheduled", "RebootRequired"}
+_YES: Final = {"Accepted", "AcceptedCanceled", "Unlocked", "Scheduled", "RebootRequired"}
 #: How often a state that the database did not take is written again, a second apart.
 _ATTEMPTS: Final = 30
 
@@ -147,14 +147,15 @@ class _Delivering:
 
     def _write(self, conn: Connection, state: str, values: dict[str, Any]) -> None:
         command = self._command
-        settled = settle(conn, command, state, values, sent=self._sent)
+        settled = settle(conn, self._central, command, state, values, sent=self._sent)
         if (
             not settled
             and self._sent
             and state in (command_rows.ACCEPTED, command_rows.REJECTED, command_rows.ERROR)
         ):
             # Another process took this one for dead and marked the row timed out.
-            settled = settle(conn, command, command_rows.LATE_ANSWER, values, sent=self._sent)
+            late = command_rows.LATE_ANSWER
+            settled = settle(conn, self._central, command, late, values, sent=self._sent)
         if not settled:
             log.warning("command %d cannot become %r from where it is", command.command_id, state)
 

@@ -17,7 +17,7 @@ from .. import clock
 from ..chargers import connections
 from ..charging import by_operator
 from ..commands import outbox
-from ..database import leases, room, watch
+from ..database import leases, reservations, room, watch
 from ..database.faults import Fault, classify
 from ..database.sole import PATIENCE, RENEW
 from ..errors import AnotherProcess, ChargerManagementError, ConfigurationError, DatabaseAway
@@ -218,6 +218,7 @@ class LivenessWatch:
         if central.leads:
             with central.database.engine.begin() as conn:
                 by_operator.flag_without_sign(conn, now)
+                reservations.expire(conn, now)
         with central.database.engine.begin() as conn:
             if central.leads and (retired := connectors.retire(conn, now, after)):
                 log.info("%d connectors are retired: their chargers have them no more", retired)

@@ -1,17 +1,22 @@
-"""What happens with what chargers say: one function for each kind of fact (domain/facts.py).
+"""What happens with what chargers say: one function for each kind of fact (domain/facts.py), and for each call of ours
+whose answer does something.
 
-They are called with the messages of one batch, in one transaction, and work in sets.
+Handlers are called with the messages of one batch, in one transaction, and work in sets.
 """
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Final
 
 from ..chargers import boot, connections, notices
 from ..charging import meter_values, start, stop
+from ..commands.calls import Effect
+from ..configuration import answers as configuration_answers
 from ..domain import facts
 from ..intake import inbox
 from ..intake.messages import Handlers
+from ..reservations import answers as reservation_answers
 from ..status import notification
 from ..tags import authorize
 
@@ -32,4 +37,12 @@ HANDLERS: Final[Handlers] = {
     facts.Noted: notices.event,
     facts.TurnedAway: inbox.keep_refused,
     facts.Goes: connections.disconnect,
+}
+
+#: What the answers to our calls do: action (commands/calls.py) → function, which runs in the commit that stores the answer.
+EFFECTS: Final[Mapping[str, Effect]] = {
+    "CancelReservation": reservation_answers.cancelled,
+    "ChangeConfiguration": configuration_answers.changed,
+    "GetConfiguration": configuration_answers.told,
+    "ReserveNow": reservation_answers.reserved,
 }

@@ -37,7 +37,7 @@ from ..settings import Settings
 from ..websocket.garbage import Garbage
 from ..websocket.keepalive import KeepAlive
 from . import retention
-from .handlers import HANDLERS
+from .handlers import EFFECTS, HANDLERS
 
 
 class Process:
@@ -59,6 +59,7 @@ class Process:
             committer=Committer(database, settings, HANDLERS, feed),
             registry=Registry(),
             last_seen=LastSeen(),
+            effects=EFFECTS,
             bus=bus,
         )
         # Where chargers enter

@@ -13,6 +13,7 @@ from ..charging import views as transactions
 from ..commands import views as commands
 from ..extensions import jwt
 from ..gateway import views as processes
+from ..reservations import views as reservations
 from ..sites import views as sites
 from ..tags import views as tags
 from ..web import headers, health, openapi, paths, problems, welcome
@@ -28,7 +29,8 @@ def register(app: Flask) -> None:
     api.before_request(door.check)
     api.after_request(door.note)
     for noun in (
-        auth, users, keys, audit, sites, chargers, commands, transactions, tags, inbox, processes, openapi,
+        auth, users, keys, audit, sites, chargers, commands, transactions, reservations, tags, inbox,
+        processes, openapi,
     ):  # fmt: skip
         api.register_blueprint(noun.blueprint)
     app.register_blueprint(api)

@@ -12,6 +12,7 @@ import msgspec
 from ..ocppj import frames
 from ..ocppj.frames import Call, CallError, CallResult
 from .configuration import ConfigurationKeys
+from .holdings import Holdings
 from .ledger import ChargingSession, Ledger, Message
 from .remote import CentralSystemCalls
 from .speaking import SpeakingCharger
@@ -143,6 +144,7 @@ class FakeCharger(SpeakingCharger):
         }
         if reservation is not None:
             body["reservationId"] = reservation
+            self.central_system.holds.uses(reservation)
         session.start = self._message("StartTransaction", body, at, session)
         self._deliver(session.start)
         return session
@@ -213,6 +215,7 @@ class FakeCharger(SpeakingCharger):
             session.ended, session.stop = True, message
             if self.sessions.get(session.connector) is session:
                 del self.sessions[session.connector]
+                self.central_system.holds.session_ends(session.connector)
         return self._deliver(message)
 
     def _transaction(
@@ -262,6 +265,11 @@ class FakeCharger(SpeakingCharger):
         self.registration = None
 
     # How the central system's calls are answered
+
+    @property
+    def holds(self) -> Holdings:
+        """What the central system has put there."""
+        return self.central_system.holds
 
     @property
     def calls(self) -> list[Call]:

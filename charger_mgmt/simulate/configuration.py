@@ -5,15 +5,23 @@ from __future__ import annotations
 from typing import Any
 
 READ_ONLY = {
+    "ChargeProfileMaxStackLevel": "10",
+    "ChargingScheduleAllowedChargingRateUnit": "Current,Power",
+    "ChargingScheduleMaxPeriods": "24",
     "GetConfigurationMaxKeys": "50",
+    "LocalAuthListMaxLength": "1000",
+    "MaxChargingProfilesInstalled": "20",
     "NumberOfConnectors": "2",
-    "SupportedFeatureProfiles": "Core,RemoteTrigger",
+    "ReserveConnectorZeroSupported": "true",
+    "SendLocalListMaxLength": "50",
+    "SupportedFeatureProfiles": "Core,FirmwareManagement,LocalAuthListManagement,Reservation,SmartCharging,RemoteTrigger",
 }
 DEFAULTS = {
     "AuthorizeRemoteTxRequests": "true",
     "ClockAlignedDataInterval": "0",
     "ConnectionTimeOut": "60",
     "HeartbeatInterval": "300",
+    "LocalAuthListEnabled": "true",
     "LocalAuthorizeOffline": "true",
     "LocalPreAuthorize": "false",
     "MeterValuesAlignedData": "",

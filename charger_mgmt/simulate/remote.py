@@ -7,7 +7,8 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from ..ocppj.frames import Call, CallError, CallResult
-from .transport import ChargerSideError
+from .holdings import Holdings
+from .transport import ChargerSideError, stamp
 
 if TYPE_CHECKING:
     from .charger import FakeCharger
@@ -30,17 +31,34 @@ class CentralSystemCalls:
         self.received: list[Call] = []
         self._overrides: dict[str, Callable[[Call], CallResult | CallError | None]] = {}
         self._late: dict[str, float] = {}
+        holds = self.holds = Holdings(charger)
         self._supported: dict[str, Callable[[Payload, Follow], Payload]] = {
+            "CancelReservation": holds.cancel,
+            "CertificateSigned": holds.signed,
             "ChangeAvailability": self._change_availability,
             "ChangeConfiguration": self._change_configuration,
             "ClearCache": lambda payload, follow: {"status": "Accepted"},
+            "ClearChargingProfile": holds.clear_profiles,
             "DataTransfer": lambda payload, follow: {"status": "UnknownVendorId"},
+            "DeleteCertificate": holds.delete,
+            "ExtendedTriggerMessage": self._trigger,
+            "GetCompositeSchedule": holds.composite,
             "GetConfiguration": lambda payload, follow: charger.configuration.shown(payload.get("key")),
+            "GetDiagnostics": self._get_diagnostics,
+            "GetInstalledCertificateIds": holds.installed,
+            "GetLocalListVersion": holds.tell_version,
+            "GetLog": self._get_log,
+            "InstallCertificate": holds.install,
             "RemoteStartTransaction": self._remote_start,
             "RemoteStopTransaction": self._remote_stop,
+            "ReserveNow": holds.reserve,
             "Reset": self._reset,
+            "SendLocalList": holds.send_list,
+            "SetChargingProfile": holds.set_profile,
+            "SignedUpdateFirmware": self._update_signed_firmware,
             "TriggerMessage": self._trigger,
             "UnlockConnector": self._unlock,
+            "UpdateFirmware": self._update_firmware,
         }
 
     # What a test decides
@@ -102,18 +120,21 @@ class CentralSystemCalls:
         wanted = payload.get("connectorId")
         candidates = [wanted] if wanted is not None else range(1, charger.connectors + 1)
         for connector in candidates:
-            if self._is_free(connector):
+            if self._is_free(connector, payload["idTag"]):
                 follow(partial(self._start, connector, payload["idTag"]))
                 return {"status": "Accepted"}
         return {"status": "Rejected"}
 
-    def _is_free(self, connector: int) -> bool:
+    def _is_free(self, connector: int, tag: str) -> bool:
         charger = self._charger
         status, _ = charger.statuses.get(connector, ("Unavailable", ""))
         whole, _ = charger.statuses[0]
         return (
             connector not in charger.sessions
-            and status in ("Available", "Preparing", "Finishing")
+            and (
+                status in ("Available", "Preparing", "Finishing")
+                or (status == "Reserved" and self.holds.reservation_for(connector, tag) is not None)
+            )
             and whole == "Available"
         )
 
@@ -124,7 +145,7 @@ class CentralSystemCalls:
             if authorization.status != "Accepted":
                 return
         charger.reports(connector, "Preparing")
-        session = charger.starts(connector, tag)
+        session = charger.starts(connector, tag, reservation=self.holds.reservation_for(connector, tag))
         charger.reports(connector, "Charging")
         if session.status not in (None, "Accepted"):
             self._stop(session, "DeAuthorized")
@@ -200,6 +221,47 @@ class CentralSystemCalls:
             follow(partial(self._stop, session, "UnlockCommand"))
         return {"status": "Unlocked"}
 
+    # Files
+
+    def _get_diagnostics(self, payload: Payload, follow: Follow) -> Payload:
+        for status in ("Uploading", "Uploaded"):
+            follow(partial(self._charger.sends, "DiagnosticsStatusNotification", {"status": status}))
+        return {"fileName": f"diagnostics-{self._charger.identity}.log"[:255]}
+
+    def _get_log(self, payload: Payload, follow: Follow) -> Payload:
+        for status in ("Uploading", "Uploaded"):
+            said = {"status": status, "requestId": payload["requestId"]}
+            follow(partial(self._charger.sends, "LogStatusNotification", said))
+        return {"status": "Accepted", "filename": f"{payload['logType']}-{self._charger.identity}.log"[:255]}
+
+    def _update_firmware(self, payload: Payload, follow: Follow) -> Payload:
+        def tells(status: str) -> None:
+            self._charger.sends("FirmwareStatusNotification", {"status": status})
+
+        for status in ("Downloading", "Downloaded", "Installing"):
+            follow(partial(tells, status))
+        follow(partial(self._installs, payload["location"]))
+        follow(partial(tells, "Installed"))
+        return {}
+
+    def _update_signed_firmware(self, payload: Payload, follow: Follow) -> Payload:
+        def tells(status: str) -> None:
+            said = {"status": status, "requestId": payload["requestId"]}
+            self._charger.sends("SignedFirmwareStatusNotification", said)
+
+        for status in ("Downloading", "Downloaded", "SignatureVerified", "Installing", "InstallRebooting"):
+            follow(partial(tells, status))
+        follow(partial(self._installs, payload["firmware"]["location"]))
+        event = {"type": "FirmwareUpdated", "timestamp": stamp(self._charger.clock.now())}
+        follow(partial(self._charger.sends, "SecurityEventNotification", event))
+        follow(partial(tells, "Installed"))
+        return {"status": "Accepted"}
+
+    def _installs(self, location: str) -> None:
+        """The charger restarts with what the address ends in."""
+        self._charger.boot_payload["firmwareVersion"] = location.rpartition("/")[2][:50] or "new"
+        self._restart("Soft")
+
     def _trigger(self, payload: Payload, follow: Follow) -> Payload:
         charger = self._charger
         connector = payload.get("connectorId")
@@ -211,6 +273,13 @@ class CentralSystemCalls:
             "Heartbeat": charger.heartbeats,
             "StatusNotification": lambda: [charger.reports(one, *charger.statuses[one]) for one in chosen],
             "MeterValues": lambda: [charger.meters(one) for one in chosen if one],
+            "DiagnosticsStatusNotification": lambda: charger.sends(
+                "DiagnosticsStatusNotification", {"status": "Idle"}
+            ),
+            "FirmwareStatusNotification": lambda: charger.sends(
+                "FirmwareStatusNotification", {"status": "Idle"}
+            ),
+            "LogStatusNotification": lambda: charger.sends("LogStatusNotification", {"status": "Idle"}),
         }
         send = sending.get(payload["requestedMessage"])
         if send is None:

@@ -7,10 +7,11 @@ from datetime import datetime, timedelta
 
 from sqlalchemy import Connection
 
-from ..database import bulk, transactions
+from ..database import bulk, reservations, transactions
 from ..database.models import Transaction
 from ..domain import facts
 from ..domain import transactions as rules
+from ..domain.reservations import TERMINATING
 from ..domain.status import DELIVERING
 from ..intake.messages import ChargerMessage, Reply
 from ..settings import Settings
@@ -18,6 +19,7 @@ from . import connector_status
 
 #: What tells whether a connector has a session.
 _TELLING = {"Available"} | DELIVERING
+_MAY_END_RESERVATIONS = {"Available"} | TERMINATING
 #: A time further off than this is an old report or a clock that was never set, not skew.
 MOST_SKEW = timedelta(days=1)
 
@@ -29,9 +31,22 @@ def report(
     settings: Settings,
 ) -> list[Reply]:
     """Store the connectors' statuses; no session is ever started or ended by one."""
+    _end_reservations(conn, messages, now)
     connector_status.apply(conn, [_report(message) for message in messages])
     _mark_suspects(conn, messages)
     return [Reply() for _ in messages]
+
+
+def _end_reservations(
+    conn: Connection, messages: Sequence[ChargerMessage[facts.ConnectorReports]], now: datetime
+) -> None:
+    reported = {
+        (message.charger_id, message.fact.connector_id): message.fact.status
+        for message in messages
+        if message.fact.status in _MAY_END_RESERVATIONS
+    }
+    if reported:
+        reservations.end(conn, reported, now)
 
 
 def _report(message: ChargerMessage[facts.ConnectorReports]) -> connector_status.Report:

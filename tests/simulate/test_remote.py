@@ -155,7 +155,7 @@ def test_unlocking_ends_the_session(fake, central_system):
 
 def test_what_it_does_not_support_it_says(fake, central_system):
     fake.boots()
-    central_system.calls("GetLocalListVersion", {})
+    central_system.calls("GetVariables", {})
     assert central_system.answers[-1][:3] == [4, "cs-1", "NotSupported"]
 
 
