@@ -355,7 +355,7 @@ class Settings:
     ]
     oidc_roles: Annotated[
         tuple[str, ...],
-        Words(
+        Names(
             (),
             "which of them is which role here: `charger-admins=admin,staff=viewer`; the others may not come in",
         ),

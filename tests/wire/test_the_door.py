@@ -354,6 +354,8 @@ def test_without_a_password_nobody_is_let_in_unless_excepted(guarded: GunicornSe
 
 def test_a_flat_charger_needs_its_password_too(guarded: GunicornServer) -> None:
     guarded.post("/api/chargers", {"chargerId": 8, "password": PASSWORD})
+    with booted(guarded, "EXCEPTED"):
+        pass
     with Flat(guarded) as stranger:
         for charger in (8, 9, "BARE"):
             assert stranger.boots_as(charger)["error"]["code"] == "SecurityError"
@@ -384,6 +386,16 @@ def test_wrong_passwords_slow_down_their_source_and_no_charger(guarded: Gunicorn
 
 
 def test_who_proved_himself_from_there_lends_nobody_his_speed(guarded: GunicornServer) -> None:
+    guarded.post("/api/chargers", {"chargerId": "GUESSED", "password": PASSWORD})
+
+    def is_slow(number: int) -> bool:
+        began = time.monotonic()
+        asked(guarded, "/ocpp/GUESSED", headers=basic("GUESSED", f"a guess, number {number}"))
+        return time.monotonic() - began > 1.5
+
+    assert any(is_slow(number) for number in range(60))
+    with booted(guarded, "SAFE", headers=basic("SAFE", PASSWORD)):
+        pass
     began = time.monotonic()
     answers = [
         asked(guarded, "/ocpp", headers=basic("SAFE", f"guess {number}")).status for number in range(4)
