@@ -2,23 +2,40 @@
 
 from __future__ import annotations
 
-from typing import Final
+from collections.abc import Sequence
+from typing import Any, Final
 
 from sqlalchemy import Connection
 
+from .. import clock
 from ..chargers import passwords
 from ..commands import command_rows
 from ..commands.calls import Answered
+from ..commands.masking import is_secret
 from ..database import chargers
+from . import value_rows
 
 #: Errors that leave open whether the charger took what it was sent.
 _UNCLEAR: Final = {"InternalError", "GenericError"}
+#: Keys that are kept of one answer.
+_MOST_KEYS: Final = 1000
 
 
 def changed(conn: Connection, answered: Answered) -> None:
-    """Of an AuthorizationKey: whether the charger has it; nothing, while that is unclear."""
-    if answered.key_hash is None:
+    """What the charger has now, or why not."""
+    if answered.key_hash is not None:
+        _key_changed(conn, answered)
         return
+    name, value = answered.payload.get("key"), answered.payload.get("value")
+    word = answered.response.get("status") or answered.error_code
+    if isinstance(name, str) and isinstance(value, str) and word is not None and answered.sent:
+        has_it = value if word == "Accepted" else None
+        value_rows.answered(conn, answered.charger_id, name, clock.now(), answer=str(word), value=has_it)
+
+
+def _key_changed(conn: Connection, answered: Answered) -> None:
+    """Of an AuthorizationKey: whether the charger has it; nothing, while that is unclear."""
+    assert answered.key_hash is not None
     charger = chargers.by_identity(conn, answered.identity, lock=True)
     pending = charger.pending_password_hashes if charger is not None else None
     if charger is None or not passwords.is_pending(pending, answered.key_hash):
@@ -39,10 +56,22 @@ def changed(conn: Connection, answered: Answered) -> None:
 
 
 def told(conn: Connection, answered: Answered) -> None:
-    """NumberOfConnectors (section 9.1.20), if it can be believed."""
-    for entry in answered.response.get("configurationKey") or ():
-        value = str(entry.get("value") or "").strip() if isinstance(entry, dict) else ""
-        key = str(entry.get("key")).strip().lower() if isinstance(entry, dict) else ""
-        if key == "numberofconnectors" and value.isdecimal() and 1 <= len(value) <= 4 and int(value):
-            chargers.change(conn, answered.charger_id, number_of_connectors=int(value))
-            return
+    """What the charger has, and which keys it has not; its NumberOfConnectors (section 9.1.20), if it can be believed."""
+    values: dict[str, tuple[str | None, bool | None]] = {}
+    for entry in _list(answered.response.get("configurationKey")):
+        name = str(entry.get("key") or "").strip() if isinstance(entry, dict) else ""
+        if not 1 <= len(name) <= value_rows.LONGEST_NAME or len(values) >= _MOST_KEYS:
+            continue
+        value, readonly = entry.get("value"), entry.get("readonly")
+        shown = None if value is None or is_secret(name) else str(value)
+        values[name] = (shown, readonly if isinstance(readonly, bool) else None)
+        number = (shown or "").strip()
+        if name.lower() == "numberofconnectors" and number.isdecimal() and len(number) <= 4 and int(number):
+            chargers.change(conn, answered.charger_id, number_of_connectors=int(number))
+    value_rows.told(conn, answered.charger_id, values, clock.now())
+    missing = [each for each in _list(answered.response.get("unknownKey")) if isinstance(each, str)]
+    value_rows.unknown(conn, answered.charger_id, missing[:_MOST_KEYS])
+
+
+def _list(value: Any) -> Sequence[Any]:
+    return value if isinstance(value, list) else ()

@@ -410,6 +410,34 @@ class Command(Base):
     )
 
 
+class ConfigurationValue(Base):
+    """One configuration key of a charger: what it told, and what it should be. See configuration/."""
+
+    __tablename__ = "configuration_values"
+
+    charger_id: Mapped[int] = mapped_column(ForeignKey("chargers.id"), primary_key=True)
+    #: The key in lower case: keys compare case-insensitively.
+    name_key: Mapped[str] = mapped_column(ExactString(50), primary_key=True)
+    #: As the charger spells it, or the operator.
+    name: Mapped[str] = mapped_column(String(50))
+    #: None: it never told one, or shows none (AuthorizationKey).
+    value: Mapped[str | None] = mapped_column(LongText)
+    readonly: Mapped[bool | None] = mapped_column(Boolean)
+    told_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    #: What it should be; None: nobody has said.
+    desired: Mapped[str | None] = mapped_column(String(500))
+    desired_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    desired_by: Mapped[str | None] = mapped_column(String(80))
+    #: The charger's word to the last ChangeConfiguration.
+    answer: Mapped[str | None] = mapped_column(String(64))
+    answered_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    #: It is to be sent as soon as the charger is there.
+    due: Mapped[bool] = mapped_column(Boolean, server_default=false())
+    tried_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+
+    __table_args__ = (Index("ix_configuration_values_due", "due", "charger_id"),)
+
+
 class Reservation(Base):
     """A connector that is kept for a tag. Its `id` is the reservationId: positive, 32 bits, ours.
 

@@ -17,6 +17,7 @@ from .. import clock
 from ..chargers import connections
 from ..charging import by_operator
 from ..commands import outbox
+from ..configuration import keeping
 from ..database import leases, reservations, room, watch
 from ..database.faults import Fault, classify
 from ..database.sole import PATIENCE, RENEW
@@ -225,6 +226,8 @@ class LivenessWatch:
             unexplained = connectors.unexplained(conn, now, after)
         if not central.settings.automatic_calls:
             return
+        if central.leads:
+            keeping.apply_waiting(central)
         for identity in unexplained:
             session = central.registry.get(identity)
             if session is not None and session.automatic_calls and not session.connectors_asked:

@@ -11,6 +11,7 @@ from ..chargers import inbox_views as inbox
 from ..chargers import views as chargers
 from ..charging import views as transactions
 from ..commands import views as commands
+from ..configuration import views as configuration
 from ..extensions import jwt
 from ..gateway import views as processes
 from ..reservations import views as reservations
@@ -29,7 +30,8 @@ def register(app: Flask) -> None:
     api.before_request(door.check)
     api.after_request(door.note)
     for noun in (
-        auth, users, keys, audit, sites, chargers, commands, transactions, reservations, tags, inbox,
+        auth, users, keys, audit, sites, chargers, commands, transactions, reservations, configuration,
+        tags, inbox,
         processes, openapi,
     ):  # fmt: skip
         api.register_blueprint(noun.blueprint)

@@ -120,12 +120,9 @@ class Holdings:
         if (purpose == "ChargePointMaxProfile" and connector) or (purpose == "TxProfile" and not connector):
             return {"status": "Rejected"}
         session = self._charger.sessions.get(connector)
-        if purpose == "TxProfile":
-            if (
-                session is None
-                or profile.get("transactionId", session.transaction_id) != session.transaction_id
-            ):
-                return {"status": "Rejected"}
+        running = session.transaction_id if session is not None else None
+        if purpose == "TxProfile" and (running is None or profile.get("transactionId", running) != running):
+            return {"status": "Rejected"}
         same = [
             number
             for number, (where, held) in self.profiles.items()

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from datetime import timedelta
 from typing import Any
 
 import pytest
 from flask import Flask
-from sqlalchemy import event, select
+from sqlalchemy import event, select, update
 
+from charger_mgmt import clock
 from charger_mgmt.database.models import AuditEntry
 from charger_mgmt.database.models import Charger as ChargerRow
 from charger_mgmt.extensions import db
@@ -43,6 +45,7 @@ def test_an_act_is_kept_with_who_and_what_and_where(api: Api) -> None:
     assert (entry["address"], entry["keyId"]) == ("192.0.2.7", None)
 
 
+LATER = (clock.now() + timedelta(hours=1)).isoformat().replace("+00:00", "Z")
 ACTS: list[tuple[str, str, dict[str, Any] | None, str]] = [
     ("POST", "/api/chargers", {"chargerId": "NEW"}, "createCharger"),
     ("PATCH", f"/api/chargers/{MINE}", {"strict": True}, "changeCharger"),
@@ -51,6 +54,21 @@ ACTS: list[tuple[str, str, dict[str, Any] | None, str]] = [
     ("POST", f"/api/transactions/{MINE}/start", {"sessionId": "s", "connectorId": 2}, "startTransaction"),
     ("POST", "/api/transactions/1/end", {"force": True}, "endTransaction"),
     ("POST", "/api/transactions/2/close", {"reason": "gone"}, "closeTransaction"),
+    (
+        "POST",
+        "/api/reservations",
+        {"chargerId": "AT-FOREIGN", "idTag": "A", "connectorId": 2, "expiryDate": LATER},
+        "makeReservation",
+    ),
+    ("POST", "/api/reservations/1/cancel", None, "cancelReservation"),
+    ("PATCH", f"/api/chargers/{MINE}/configuration", {"desired": {"A": "1"}}, "changeConfiguration"),
+    ("POST", f"/api/chargers/{MINE}/configuration/refresh", None, "refreshConfiguration"),
+    (
+        "PATCH",
+        "/api/configuration",
+        {"chargerIds": [MINE], "desired": {"A": None}},
+        "changeConfigurationOfMany",
+    ),
     ("POST", "/api/tags", {"idTag": "CARD"}, "createTag"),
     ("PATCH", "/api/tags/CARD", {"status": "Blocked"}, "changeTag"),
     ("POST", "/api/sites", {"name": "Third"}, "createSite"),
@@ -284,12 +302,6 @@ def test_the_entry_stands_in_the_commit_of_its_act(api: Api, app: Flask) -> None
 
 @pytest.mark.settings(retain_audit_days=1)
 def test_the_trail_is_kept_as_long_as_is_said(api: Api, app: Flask) -> None:
-    from datetime import timedelta
-
-    from sqlalchemy import update
-
-    from charger_mgmt import clock
-
     api.post("/api/sites", {"name": "Harbour"})
     with app.app_context(), db.engine.begin() as conn:
         conn.execute(update(AuditEntry.__table__).values(at=clock.now() - timedelta(days=2)))

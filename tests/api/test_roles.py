@@ -38,6 +38,9 @@ LEAST = {
     "listTransactions": "viewer", "listTransactionsOfCharger": "viewer", "showTransaction": "viewer",
     "listTags": "viewer", "showTag": "viewer", "listInbox": "viewer", "listProcesses": "viewer",
     "listSites": "viewer", "showSite": "viewer",
+    "listReservations": "viewer", "showReservation": "viewer", "listConfiguration": "viewer",
+    "makeReservation": "operator", "cancelReservation": "operator",
+    "changeConfiguration": "operator", "changeConfigurationOfMany": "operator", "refreshConfiguration": "operator",
     "startTransaction": "operator", "endTransaction": "operator", "closeTransaction": "operator",
     "sendCommand": "operator", "disconnectCharger": "operator", "createTag": "operator", "changeTag": "operator",
     "createCharger": "admin", "changeCharger": "admin", "removeCharger": "admin", "removeConnector": "admin",
@@ -64,6 +67,7 @@ def path_of(path: str, charger: str, session: int, site: int) -> str:
     values = {
         "chargerId": charger, "transactionId": session, "siteId": site, "action": "Reset", "command": "Reset",
         "commandId": 1, "idTag": "TAG", "connectorId": 1, "username": "nobody", "logInId": 1, "keyId": 99,
+        "reservationId": 999,
     }  # fmt: skip
     for name, value in values.items():
         path = path.replace(f"{{{name}}}", quote(str(value), safe=""))
