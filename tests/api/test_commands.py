@@ -38,11 +38,54 @@ VALID = {
     "Reset": {"type": "Soft"},
     "TriggerMessage": {"requestedMessage": "Heartbeat"},
     "UnlockConnector": {"connectorId": 1},
-}
+    "CancelReservation": {"reservationId": 1},
+    "CertificateSigned": {"certificateChain": "PEM"},
+    "ClearChargingProfile": {},
+    "DeleteCertificate": {
+        "certificateHashData": {
+            "hashAlgorithm": "SHA256", "issuerNameHash": "a", "issuerKeyHash": "b", "serialNumber": "1",
+        }
+    },
+    "ExtendedTriggerMessage": {"requestedMessage": "Heartbeat"},
+    "GetCompositeSchedule": {"connectorId": 0, "duration": 60},
+    "GetDiagnostics": {"location": "ftp://127.0.0.1/in"},
+    "GetInstalledCertificateIds": {"certificateType": "ManufacturerRootCertificate"},
+    "GetLocalListVersion": {},
+    "GetLog": {"logType": "SecurityLog", "requestId": 1, "log": {"remoteLocation": "ftp://127.0.0.1/in"}},
+    "InstallCertificate": {"certificateType": "ManufacturerRootCertificate", "certificate": "PEM"},
+    "ReserveNow": {"connectorId": 1, "expiryDate": "2030-01-01T00:00:00Z", "idTag": "A", "reservationId": 1},
+    "SendLocalList": {"listVersion": 1, "updateType": "Full"},
+    "SetChargingProfile": {
+        "connectorId": 1,
+        "csChargingProfiles": {
+            "chargingProfileId": 1,
+            "stackLevel": 0,
+            "chargingProfilePurpose": "TxDefaultProfile",
+            "chargingProfileKind": "Relative",
+            "chargingSchedule": {
+                "chargingRateUnit": "A", "chargingSchedulePeriod": [{"startPeriod": 0, "limit": 16}],
+            },
+        },
+    },
+    "SignedUpdateFirmware": {
+        "requestId": 1,
+        "firmware": {
+            "location": "https://127.0.0.1/fw", "retrieveDateTime": "2030-01-01T00:00:00Z",
+            "signingCertificate": "PEM", "signature": "c2ln",
+        },
+    },
+    "UpdateFirmware": {"location": "https://127.0.0.1/fw", "retrieveDate": "2030-01-01T00:00:00Z"},
+}  # fmt: skip
 
 
 #: The yes of an action, where that is not Accepted.
-ANSWERS: dict[str, dict[str, Any]] = {"GetConfiguration": {}, "UnlockConnector": {"status": "Unlocked"}}
+ANSWERS: dict[str, dict[str, Any]] = {
+    "GetConfiguration": {},
+    "UnlockConnector": {"status": "Unlocked"},
+    "GetDiagnostics": {"fileName": "x"},
+    "GetLocalListVersion": {"listVersion": 3},
+    "UpdateFirmware": {},
+}
 
 
 def until(condition: Callable[[], Any], seconds: float = 5) -> Any:
