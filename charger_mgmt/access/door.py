@@ -10,13 +10,15 @@ something gets its entry in the audit trail (database/acts.py), also when it is 
 from __future__ import annotations
 
 import logging
+from collections import Counter
+from collections.abc import Callable
 from typing import Protocol
 
 import jwt as pyjwt
 from flask import Response, abort, current_app, g, request
 from flask_jwt_extended import current_user, verify_jwt_in_request
 
-from .. import proxies
+from .. import clock, proxies
 from ..database import acts
 from ..database.acts import Act
 from ..database.chargers import find as find_charger
@@ -37,6 +39,8 @@ from .throttle import LoginThrottle
 log = logging.getLogger(__name__)
 
 _READ = ("GET", "HEAD", "OPTIONS")
+#: Refusals of one account in a minute that are kept; the others are the log's.
+MOST_REFUSALS = 60
 _BEARER = "Bearer "
 
 
@@ -51,6 +55,25 @@ class Door(Protocol):
     def reset_links(self) -> accounts.ResetLinks: ...
     @property
     def provider(self) -> Provider: ...
+    @property
+    def refusals(self) -> Refusals: ...
+
+
+class Refusals:
+    """Counts what accounts were refused in this minute: who repeats it without end must not fill the disk."""
+
+    def __init__(self, monotonic: Callable[[], float] = clock.monotonic) -> None:
+        self._monotonic = monotonic
+        self._minute = 0
+        self._counts: Counter[str] = Counter()
+
+    def has_room(self, username: str) -> bool:
+        """Count one more; whether it is to be kept."""
+        if (minute := int(self._monotonic() // 60)) != self._minute:
+            self._minute = minute
+            self._counts.clear()
+        self._counts[username] += 1
+        return self._counts[username] <= MOST_REFUSALS
 
 
 def door() -> Door:
@@ -71,6 +94,7 @@ def check() -> None:
     """Before every request under /api: no token, no entry; the wrong role, no entry. A view that declares nothing is
     nobody's but an admin's.
     """
+    acts.end()  # of a request before, on the same connection
     view = current_app.view_functions[request.endpoint or ""]
     access = view.access if isinstance(view, Endpoint) else "admin"
     act = g.act = Act(operation_id(view), as_it_came(), address=address())
@@ -93,6 +117,9 @@ def note(response: Response) -> Response:
         return response
     result = g.get("problem", str(response.status_code)) if response.status_code >= 400 else acts.DONE
     if not _is_kept(act, result, response.status_code, begun=begun is not None):
+        return response
+    if result != acts.DONE and act.username is not None and not door().refusals.has_room(act.username):
+        log.warning("not in the audit trail: too many refusals of one account in a minute")
         return response
     try:
         with writing(db.engine) as conn:

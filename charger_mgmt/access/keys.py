@@ -27,6 +27,9 @@ log = logging.getLogger(__name__)
 
 #: What a key begins with: so it is told from a token, and found by those who look for secrets that leaked.
 PREFIX: Final = "cmk_"
+#: Random bytes of a key, and the characters that it has then.
+_RANDOM = 32
+_LENGTH = len(PREFIX) + 43
 #: How long a key lives of which nothing else was said, and at most.
 USUALLY = timedelta(days=365)
 LONGEST = timedelta(days=5 * 366)
@@ -34,6 +37,8 @@ LONGEST = timedelta(days=5 * 366)
 
 def asker(engine: Engine, key: str, address: str) -> Asker | None:
     """Whom a key speaks for; None: for nobody (any more)."""
+    if len(key) != _LENGTH:
+        return None
     now = clock.now()
     with reading(engine) as conn:
         row = key_rows.living(conn, _hash(key), now)
@@ -62,15 +67,20 @@ def create(
 ) -> tuple[AnyRow, str]:
     """A new key's row, and the key itself, which nobody will see again.
 
-    Raises NotFound for the account, InvalidInput for a day that has passed or is too far away, a site that is not there.
+    Raises NotFound for the account, InvalidInput for a day that has passed or is too far away, a site that is not there,
+    Conflict for an account that is disabled, or an outside provider's: nobody here would hear that it has ended there.
     """
-    key, now = PREFIX + secrets.token_urlsafe(32), clock.now()
+    key, now = PREFIX + secrets.token_urlsafe(_RANDOM), clock.now()
     expires_at = expires_at or now + USUALLY
     _check_day(expires_at, now)
     with writing(engine) as conn:
         user = accounts.find(conn, username)
         if not user.active:
             raise Conflict(f"{username} is disabled.")
+        if user.issuer is not None:
+            raise Conflict(
+                f"{username} is an account of {user.issuer}: make a machine's own account for the key."
+            )
         places.check(conn, sites, "sites")
         key_id = key_rows.add(
             conn,

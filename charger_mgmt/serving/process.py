@@ -8,6 +8,7 @@ from flask import Flask
 from sqlalchemy import Engine
 
 from ..access.accounts import ResetLinks
+from ..access.door import Refusals
 from ..access.log_ins import Devices
 from ..access.provider import Provider
 from ..access.throttle import LoginThrottle
@@ -87,6 +88,7 @@ class Process:
         self.devices = Devices(settings.signing_secrets)
         self.reset_links = ResetLinks(settings.signing_secrets)
         self.provider = Provider(settings, database.rest)
+        self.refusals = Refusals()
 
     @property
     def waiting(self) -> Waiting:

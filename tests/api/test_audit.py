@@ -215,6 +215,17 @@ def test_who_has_no_token_cannot_fill_the_trail(api: Api) -> None:
     assert last(api)["id"] == before
 
 
+def test_an_account_that_is_refused_without_end_does_not_fill_the_trail(api: Api) -> None:
+    viewer = person(api, "ann", "viewer")
+    before = last(api)["id"]
+    for _ in range(100):
+        assert api.get("/api/users", headers=viewer).status_code == 403
+    kept = [each for each in entries(api, "?limit=1000") if each["id"] > before]
+    assert 60 <= len(kept) <= 100  # a minute may end meanwhile
+    assert api.post("/api/auth/logout", headers=viewer).status_code == 204
+    assert brief(last(api))[2:] == ("logout", "/api/auth/logout", "done")  # acts are always kept
+
+
 def test_a_key_is_named(api: Api) -> None:
     headers = key(api, "admin")
     api.post("/api/sites", {"name": "Harbour"}, headers=headers)

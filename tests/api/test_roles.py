@@ -197,6 +197,27 @@ def test_a_session_is_found_by_its_name_at_ones_sites_only(api: Api, charger: Pl
     assert api.post("/api/transactions/same/end", headers=other).status_code == 404
 
 
+def test_reservations_and_configurations_at_ones_sites(api: Api, charger: Plug) -> None:
+    fleet = places(api, charger)
+    until_ = (clock.now() + timedelta(hours=1)).isoformat().replace("+00:00", "Z")
+    numbers = {}
+    for identity in (MINE, FOREIGN):
+        body = {"chargerId": identity, "idTag": "A", "connectorId": 2, "expiryDate": until_}
+        numbers[identity] = api.post("/api/reservations", body).json["reservationId"]
+    limited = person(api, "limited", "operator", [fleet.mine])
+    assert [each["identity"] for each in api.get("/api/reservations", headers=limited).json] == [MINE]
+    assert api.get(f"/api/reservations?chargerId={FOREIGN}", headers=limited).status_code == 404
+    foreign, mine = (f"/api/reservations/{numbers[identity]}" for identity in (FOREIGN, MINE))
+    assert api.get(foreign, headers=limited).status_code == 404
+    assert api.post(f"{foreign}/cancel", headers=limited).status_code == 404
+    assert api.post(f"{mine}/cancel", headers=limited).status_code == 200
+    body = {"chargerId": FOREIGN, "idTag": "A", "connectorId": 1, "expiryDate": until_}
+    assert api.post("/api/reservations", body, headers=limited).status_code == 404
+    desired = {"chargerIds": [MINE, FOREIGN], "desired": {"ResetRetries": "2"}}
+    assert api.patch("/api/configuration", desired, headers=limited).status_code == 404
+    assert api.get(f"/api/chargers/{MINE}/configuration", headers=limited).json == []
+
+
 def test_a_card_that_nobody_entered_is_known_where_it_was_seen(api: Api, fleet: Places) -> None:
     limited = person(api, "limited", "viewer", [fleet.mine])
     assert api.get(f"/api/tags/TAG-{MINE}", headers=limited).status_code == 200

@@ -98,6 +98,13 @@ def test_somebody_is_limited_to_the_sites_that_the_provider_names(server: Gunico
     assert server.get("/api/chargers", token=token).json == []
 
 
+def test_an_account_of_the_provider_gets_no_key(server: GunicornServer) -> None:
+    sign_in(server, "gustav admins *")
+    key = {"username": "gustav", "name": "k", "role": "viewer"}
+    assert server.post("/api/keys", key).status == 409
+    assert server.post("/api/users/gustav/reset-link").status == 409
+
+
 @pytest.mark.parametrize("login", ["carl - *", "carl strangers *"])
 def test_who_has_no_role_here_does_not_get_in(server: GunicornServer, login: str) -> None:
     answer = sign_in(server, login)
