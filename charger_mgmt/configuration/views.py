@@ -6,13 +6,12 @@ from typing import Annotated, Any
 
 from flask import Blueprint
 
-from ..domain import identities
 from ..domain.roles import OPERATOR, VIEWER
 from ..errors import CallErrored
 from ..extensions import db
 from ..web.answers import Answer, Time
 from ..web.endpoint import endpoint
-from ..web.fields import ChargerName, about, choice, meta
+from ..web.fields import ChargerIds, ChargerName, about, choice, meta
 from ..web.process import central, operator, sites
 from ..web.reading import Sent
 from ..web.replies import RELATED, Reply, command_link
@@ -23,7 +22,7 @@ from .value_rows import LONGEST_NAME
 blueprint = Blueprint("configuration", __name__)
 
 _OF_ONE = "/chargers/<charger_id>/configuration"
-_MOST_KEYS, _MOST_CHARGERS = 100, 1000
+_MOST_KEYS = 100
 
 
 def _desired(value: Any) -> dict[str, str | None]:
@@ -37,12 +36,6 @@ def _desired(value: Any) -> dict[str, str | None]:
     if len({name.lower() for name in value}) < len(value):
         raise ValueError("names a key twice")
     return value
-
-
-def _charger_ids(value: Any) -> list[str]:
-    if not isinstance(value, list) or not 1 <= len(value) <= _MOST_CHARGERS:
-        raise ValueError(f"must be a list of 1 to {_MOST_CHARGERS} chargers")
-    return list(dict.fromkeys(identities.from_json(each) for each in value))
 
 
 Desired = Annotated[
@@ -65,14 +58,7 @@ class DesiredValues(Sent):
 
 
 class DesiredOfMany(Sent):
-    charger_ids: Annotated[
-        list[str],
-        meta(
-            _charger_ids,
-            instead={"type": "array", "items": {"type": ["string", "integer"]}, "maxItems": _MOST_CHARGERS},
-            description="Their identities.",
-        ),
-    ]
+    charger_ids: ChargerIds
     desired: Desired
 
 

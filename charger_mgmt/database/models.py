@@ -366,6 +366,10 @@ class Tag(Base):
     created_at: Mapped[datetime] = mapped_column(UtcDateTime)
     #: For a one-use tag: the command it was made for.
     command_id: Mapped[int | None] = mapped_column(ForeignKey("commands.id"))
+    #: The number of its last change; see TagRevision. One-use tags have none.
+    revision: Mapped[int | None] = mapped_column(BigInteger)
+
+    __table_args__ = (Index("ix_tags_revision", "revision"),)
 
 
 class Command(Base):
@@ -436,6 +440,34 @@ class ConfigurationValue(Base):
     tried_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
 
     __table_args__ = (Index("ix_configuration_values_due", "due", "charger_id"),)
+
+
+class LocalList(Base):
+    """The local authorization list that a charger holds, as far as we know; see local_list/."""
+
+    __tablename__ = "local_lists"
+
+    charger_id: Mapped[int] = mapped_column(ForeignKey("chargers.id"), primary_key=True)
+    #: Its listVersion: the last that it accepted, or told. 0: empty; -1: it supports none.
+    version: Mapped[int] = mapped_column(Integer, server_default=text("0"))
+    #: The revision of the tags (tag_revision) that it holds; None: nobody can tell, so a Full list is due.
+    revision: Mapped[int | None] = mapped_column(BigInteger)
+    #: It is to be kept like the tags.
+    wanted: Mapped[bool] = mapped_column(Boolean, server_default=false())
+    #: Its last word: Accepted, Failed, VersionMismatch, NotSupported; or why nothing was sent.
+    answer: Mapped[str | None] = mapped_column(String(255))
+    answered_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    tried_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+
+
+class TagRevision(Base):
+    """One row (id 1): the number of the last change of a tag. Whoever changes one takes the next, and holds the row until
+    the commit, so that numbers become visible in their order."""
+
+    __tablename__ = "tag_revision"
+
+    id: Mapped[int] = mapped_column(Integer, primary_key=True, autoincrement=False)
+    value: Mapped[int] = mapped_column(BigInteger)
 
 
 class Reservation(Base):

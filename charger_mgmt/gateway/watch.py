@@ -22,6 +22,7 @@ from ..database import leases, reservations, room, watch
 from ..database.faults import Fault, classify
 from ..database.sole import PATIENCE, RENEW
 from ..errors import AnotherProcess, ChargerManagementError, ConfigurationError, DatabaseAway
+from ..local_list import keeping as lists
 from ..status import connectors, silence
 from . import delivery
 from .central_system import CentralSystem
@@ -228,6 +229,7 @@ class LivenessWatch:
             return
         if central.leads:
             keeping.apply_waiting(central)
+            lists.apply_waiting(central)
         for identity in unexplained:
             session = central.registry.get(identity)
             if session is not None and session.automatic_calls and not session.connectors_asked:

@@ -16,6 +16,7 @@ from ..configuration import answers as configuration_answers
 from ..domain import facts
 from ..intake import inbox
 from ..intake.messages import Handlers
+from ..local_list import answers as local_list_answers
 from ..reservations import answers as reservation_answers
 from ..status import notification
 from ..tags import authorize
@@ -44,5 +45,7 @@ EFFECTS: Final[Mapping[str, Effect]] = {
     "CancelReservation": reservation_answers.cancelled,
     "ChangeConfiguration": configuration_answers.changed,
     "GetConfiguration": configuration_answers.told,
+    "GetLocalListVersion": local_list_answers.told,
     "ReserveNow": reservation_answers.reserved,
+    "SendLocalList": local_list_answers.sent,
 }

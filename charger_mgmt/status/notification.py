@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 
 from sqlalchemy import Connection
 
-from ..database import bulk, reservations, transactions
+from ..database import bulk, local_lists, reservations, transactions
 from ..database.models import Transaction
 from ..domain import facts
 from ..domain import transactions as rules
@@ -34,6 +34,8 @@ def report(
     _end_reservations(conn, messages, now)
     connector_status.apply(conn, [_report(message) for message in messages])
     _mark_suspects(conn, messages)
+    if conflicts := {m.charger_id for m in messages if m.fact.error_code == "LocalListConflict"}:
+        local_lists.forget(conn, conflicts)  # section 3.5.2: it is to be written anew
     return [Reply() for _ in messages]
 
 

@@ -9,11 +9,12 @@ from typing import Any
 from sqlalchemy import Connection, Row, func, insert, select, update
 
 from ..database.base import AnyRow
-from ..database.models import Charger, Tag, Transaction
+from ..database.models import Charger, Tag, TagRevision, Transaction
 from ..domain.authorisation import tag_key
 from ..domain.roles import Sites
 
 _T = Tag.__table__.c
+_R = TagRevision.__table__.c
 
 
 def find(conn: Connection, id_tag: str) -> AnyRow | None:
@@ -43,10 +44,26 @@ def listed(conn: Connection, *, status: str | None, after: str | None, limit: in
 
 
 def add(conn: Connection, id_tag: str, now: datetime, **values: Any) -> None:
+    if values.get("command_id") is None:
+        values["revision"] = _next_revision(conn)
     conn.execute(
         insert(Tag.__table__).values(id_tag=id_tag, id_tag_key=tag_key(id_tag), created_at=now, **values)
     )
 
 
 def change(conn: Connection, tag_id: int, **values: Any) -> None:
+    values["revision"] = _next_revision(conn)
     conn.execute(update(Tag.__table__).where(_T.id == tag_id).values(**values))
+
+
+def _next_revision(conn: Connection) -> int:
+    """The number of this change; the next one waits for our commit."""
+    moved = conn.execute(update(TagRevision.__table__).where(_R.id == 1).values(value=_R.value + 1))
+    if not moved.rowcount:
+        conn.execute(insert(TagRevision.__table__).values(id=1, value=1))
+    return revision(conn)
+
+
+def revision(conn: Connection) -> int:
+    """The number of the last change of a tag."""
+    return conn.scalar(select(_R.value).where(_R.id == 1)) or 0

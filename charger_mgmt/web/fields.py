@@ -20,6 +20,7 @@ from typing import Annotated, Any, TypeAlias
 
 from msgspec import Meta
 
+from ..domain import identities
 from ..domain.authorisation import tag_problem
 from ..errors import NotFound
 
@@ -32,6 +33,7 @@ _NAME = r"^[^\s\u0085\u0000-\u001f\u007f]([^\u0000-\u001f\u007f]*[^\s\u0085\u000
 _PROSE = r"^[^\u0000-\u001f\u007f]+$"
 _ID_TAG = r"^(?!\.{1,2}$)[!-~]([ -~]{0,18}[!-~])?$"
 _WHOLE = re.compile(r"-?[0-9]{1,19}")
+_MOST_CHARGERS = 1000
 _ROW_ID = re.compile(r"[1-9][0-9]{0,17}", re.ASCII)
 _COUNTRY = re.compile(r"[A-Z]{2}")
 _TIME = re.compile(
@@ -163,6 +165,12 @@ def _read_country(code: str) -> str:
     return code
 
 
+def _read_charger_ids(value: Any) -> list[str]:
+    if not isinstance(value, list) or not 1 <= len(value) <= _MOST_CHARGERS:
+        raise ValueError(f"must be a list of 1 to {_MOST_CHARGERS} chargers")
+    return list(dict.fromkeys(identities.from_json(each) for each in value))
+
+
 def _read_row_id(segment: str) -> int:
     if not _ROW_ID.fullmatch(segment):
         raise NotFound(f"There is no {segment[:40]!r}.")
@@ -194,6 +202,19 @@ ConnectorFilter = Annotated[int, Meta(ge=0, le=LARGEST, description="Only this c
 SiteFilter = Annotated[int, Meta(ge=1, le=LARGEST, description="Only at this site.")]
 Measurand = Annotated[
     str, text(64, parameter="measurand", description="Only this measurand, as Energy.Active.Import.Register.")
+]
+ChargerIds = Annotated[
+    list[str],
+    meta(
+        _read_charger_ids,
+        instead={
+            "type": "array",
+            "items": {"type": ["string", "integer"]},
+            "minItems": 1,
+            "maxItems": _MOST_CHARGERS,
+        },
+        description="Identities of chargers.",
+    ),
 ]
 #: The segment of a path that is a number of ours.
 RowId = Annotated[int, meta(_read_row_id, description="Our number for it.")]

@@ -38,6 +38,7 @@ LEAST = {
     "listTransactions": "viewer", "listTransactionsOfCharger": "viewer", "showTransaction": "viewer",
     "listTags": "viewer", "showTag": "viewer", "listInbox": "viewer", "listProcesses": "viewer",
     "listSites": "viewer", "showSite": "viewer",
+    "showLocalList": "viewer", "changeLocalList": "operator", "syncLocalList": "operator", "changeLocalLists": "operator",
     "listReservations": "viewer", "showReservation": "viewer", "listConfiguration": "viewer",
     "makeReservation": "operator", "cancelReservation": "operator",
     "changeConfiguration": "operator", "changeConfigurationOfMany": "operator", "refreshConfiguration": "operator",
