@@ -470,6 +470,53 @@ class TagRevision(Base):
     value: Mapped[int] = mapped_column(BigInteger)
 
 
+class ChargingProfile(Base):
+    """One of the library: a csChargingProfiles without its chargingProfileId and transactionId."""
+
+    __tablename__ = "charging_profiles"
+
+    id: Mapped[int] = mapped_column(BigId, primary_key=True)
+    name: Mapped[str] = mapped_column(ExactString(255), unique=True)
+    profile: Mapped[dict[str, Any]] = mapped_column(JSON)
+    created_by: Mapped[str] = mapped_column(String(80))
+    created_at: Mapped[datetime] = mapped_column(UtcDateTime)
+
+
+class InstalledProfile(Base):
+    """A charging profile at a charger, or on its way there; see smart_charging/."""
+
+    __tablename__ = "installed_profiles"
+
+    id: Mapped[int] = mapped_column(Integer, primary_key=True)
+    charger_id: Mapped[int] = mapped_column(ForeignKey("chargers.id"))
+    #: Its chargingProfileId; None until it has been given one.
+    profile_id: Mapped[int | None] = mapped_column(Integer)
+    connector_id: Mapped[int] = mapped_column(Integer)
+    purpose: Mapped[str] = mapped_column(String(32))
+    stack_level: Mapped[int] = mapped_column(Integer)
+    #: csChargingProfiles, as it is sent.
+    profile: Mapped[dict[str, Any]] = mapped_column(JSON)
+    transaction_id: Mapped[int | None] = mapped_column(Integer)
+    #: Of the library, if it came from there.
+    library_id: Mapped[int | None] = mapped_column(BigInteger)
+    #: requested, installed, refused, replaced, cleared.
+    state: Mapped[str] = mapped_column(String(16))
+    answer: Mapped[str | None] = mapped_column(String(255))
+    answered_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    #: The limit that an operator wants of the whole charger: it is sent again after each boot.
+    kept: Mapped[bool] = mapped_column(Boolean, server_default=false())
+    expires_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    tried_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
+    requested_by: Mapped[str] = mapped_column(String(80))
+    created_at: Mapped[datetime] = mapped_column(UtcDateTime)
+
+    __table_args__ = (
+        Index("ix_installed_profiles_charger_id_profile_id", "charger_id", "profile_id"),
+        Index("ix_installed_profiles_kept_state", "kept", "state"),
+        {"sqlite_autoincrement": True},
+    )
+
+
 class Reservation(Base):
     """A connector that is kept for a tag. Its `id` is the reservationId: positive, 32 bits, ours.
 

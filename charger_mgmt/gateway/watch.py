@@ -23,6 +23,7 @@ from ..database.faults import Fault, classify
 from ..database.sole import PATIENCE, RENEW
 from ..errors import AnotherProcess, ChargerManagementError, ConfigurationError, DatabaseAway
 from ..local_list import keeping as lists
+from ..smart_charging import profiles
 from ..status import connectors, silence
 from . import delivery
 from .central_system import CentralSystem
@@ -230,6 +231,7 @@ class LivenessWatch:
         if central.leads:
             keeping.apply_waiting(central)
             lists.apply_waiting(central)
+            profiles.apply_waiting(central)
         for identity in unexplained:
             session = central.registry.get(identity)
             if session is not None and session.automatic_calls and not session.connectors_asked:

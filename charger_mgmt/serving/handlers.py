@@ -18,6 +18,7 @@ from ..intake import inbox
 from ..intake.messages import Handlers
 from ..local_list import answers as local_list_answers
 from ..reservations import answers as reservation_answers
+from ..smart_charging import answers as smart_charging_answers
 from ..status import notification
 from ..tags import authorize
 
@@ -44,8 +45,10 @@ HANDLERS: Final[Handlers] = {
 EFFECTS: Final[Mapping[str, Effect]] = {
     "CancelReservation": reservation_answers.cancelled,
     "ChangeConfiguration": configuration_answers.changed,
+    "ClearChargingProfile": smart_charging_answers.cleared,
     "GetConfiguration": configuration_answers.told,
     "GetLocalListVersion": local_list_answers.told,
     "ReserveNow": reservation_answers.reserved,
     "SendLocalList": local_list_answers.sent,
+    "SetChargingProfile": smart_charging_answers.installed,
 }

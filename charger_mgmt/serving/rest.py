@@ -17,6 +17,7 @@ from ..gateway import views as processes
 from ..local_list import views as local_lists
 from ..reservations import views as reservations
 from ..sites import views as sites
+from ..smart_charging import views as charging_profiles
 from ..tags import views as tags
 from ..web import headers, health, openapi, paths, problems, welcome
 
@@ -32,6 +33,7 @@ def register(app: Flask) -> None:
     api.after_request(door.note)
     for noun in (
         auth, users, keys, audit, sites, chargers, commands, transactions, reservations, configuration, local_lists,
+        charging_profiles,
         tags, inbox,
         processes, openapi,
     ):  # fmt: skip

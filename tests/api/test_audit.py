@@ -46,6 +46,15 @@ def test_an_act_is_kept_with_who_and_what_and_where(api: Api) -> None:
 
 
 LATER = (clock.now() + timedelta(hours=1)).isoformat().replace("+00:00", "Z")
+PROFILE = {
+    "stackLevel": 0,
+    "chargingProfilePurpose": "TxDefaultProfile",
+    "chargingProfileKind": "Relative",
+    "chargingSchedule": {
+        "chargingRateUnit": "W",
+        "chargingSchedulePeriod": [{"startPeriod": 0, "limit": 11_000}],
+    },
+}
 ACTS: list[tuple[str, str, dict[str, Any] | None, str]] = [
     ("POST", "/api/chargers", {"chargerId": "NEW"}, "createCharger"),
     ("PATCH", f"/api/chargers/{MINE}", {"strict": True}, "changeCharger"),
@@ -72,6 +81,17 @@ ACTS: list[tuple[str, str, dict[str, Any] | None, str]] = [
     ("PATCH", f"/api/chargers/{MINE}/local-list", {"wanted": False}, "changeLocalList"),
     ("POST", f"/api/chargers/{MINE}/local-list/sync", None, "syncLocalList"),
     ("PATCH", "/api/local-lists", {"chargerIds": [MINE], "wanted": False}, "changeLocalLists"),
+    ("POST", "/api/charging-profiles", {"name": "Eco", "profile": PROFILE}, "createChargingProfile"),
+    (
+        "POST",
+        f"/api/chargers/{MINE}/charging-profiles",
+        {"connectorId": 1, "libraryId": 1},
+        "installChargingProfile",
+    ),
+    ("DELETE", f"/api/chargers/{MINE}/charging-profiles/1000001", None, "clearChargingProfile"),
+    ("DELETE", "/api/charging-profiles/1", None, "removeChargingProfile"),
+    ("POST", f"/api/chargers/{MINE}/limit", {"kilowatts": 11}, "limitCharger"),
+    ("DELETE", f"/api/chargers/{MINE}/limit", None, "unlimitCharger"),
     ("POST", "/api/tags", {"idTag": "CARD"}, "createTag"),
     ("PATCH", "/api/tags/CARD", {"status": "Blocked"}, "changeTag"),
     ("POST", "/api/sites", {"name": "Third"}, "createSite"),

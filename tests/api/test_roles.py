@@ -38,6 +38,10 @@ LEAST = {
     "listTransactions": "viewer", "listTransactionsOfCharger": "viewer", "showTransaction": "viewer",
     "listTags": "viewer", "showTag": "viewer", "listInbox": "viewer", "listProcesses": "viewer",
     "listSites": "viewer", "showSite": "viewer",
+    "listChargingProfiles": "viewer", "showChargingProfile": "viewer", "listInstalledProfiles": "viewer",
+    "showLimit": "viewer", "createChargingProfile": "operator", "removeChargingProfile": "operator",
+    "installChargingProfile": "operator", "clearChargingProfile": "operator", "showCompositeSchedule": "operator",
+    "limitCharger": "operator", "unlimitCharger": "operator",
     "showLocalList": "viewer", "changeLocalList": "operator", "syncLocalList": "operator", "changeLocalLists": "operator",
     "listReservations": "viewer", "showReservation": "viewer", "listConfiguration": "viewer",
     "makeReservation": "operator", "cancelReservation": "operator",
@@ -53,7 +57,7 @@ LEAST = {
 }  # fmt: skip
 #: What concerns the whole fleet: nobody who is limited to sites may do it.
 WHOLE_FLEET = {
-    "createTag", "changeTag", "listProcesses", "createSite", "removeSite",
+    "createTag", "changeTag", "createChargingProfile", "removeChargingProfile", "listProcesses", "createSite", "removeSite",
     "listUsers", "createUser", "showUser", "changeUser", "makeResetLink", "listLogIns", "endLogIns", "endLogIn",
     "listKeys", "createKey", "showKey", "changeKey", "endKey", "listAudit", "exportAudit",
 }  # fmt: skip
@@ -68,7 +72,7 @@ def path_of(path: str, charger: str, session: int, site: int) -> str:
     values = {
         "chargerId": charger, "transactionId": session, "siteId": site, "action": "Reset", "command": "Reset",
         "commandId": 1, "idTag": "TAG", "connectorId": 1, "username": "nobody", "logInId": 1, "keyId": 99,
-        "reservationId": 999,
+        "reservationId": 999, "libraryId": 99, "profileId": 99,
     }  # fmt: skip
     for name, value in values.items():
         path = path.replace(f"{{{name}}}", quote(str(value), safe=""))

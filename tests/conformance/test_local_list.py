@@ -147,7 +147,9 @@ def test_a_charger_that_fails_is_tried_as_full_and_then_left_alone(charger, oper
     syncs(operator, charger, fails=True)
     wait_until(lambda: shown(operator, charger)["answer"] == "Failed", seconds=10, what="it has failed")
     assert charger.rests()
-    assert [call.payload["updateType"] for call in charger.calls if call.action == "SendLocalList"] == ["Full"]
+    assert [call.payload["updateType"] for call in charger.calls if call.action == "SendLocalList"] == [
+        "Full"
+    ]
     assert shown(operator, charger)["inSync"] is False
     charger.obeys("SendLocalList")
     assert syncs(operator, charger)[0]["updateType"] == "Full"
