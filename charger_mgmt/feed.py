@@ -90,6 +90,8 @@ class ChargerChanged:
     automatic_calls: bool | None = None
     shut_out: str | None = None
     boot_is_due: bool = False
+    #: Whether its messages are kept from now on: "on", "off", "share" (as the setting has it).
+    journal: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -523,6 +523,20 @@ class Settings:
     ]
     retain_status_history_days: Annotated[int, Whole(365, "the same for the status history", least=0)]
     retain_events_days: Annotated[int, Whole(90, "the same for events", least=0)]
+    message_journal_percent: Annotated[
+        int,
+        Whole(
+            0,
+            "of how many in a hundred chargers every message is kept (`…/messages`), whole conversations at a time; single ones"
+            ' with `PATCH /api/chargers/{chargerId} {"journal": true}`',
+            least=0,
+            most=100,
+        ),
+    ]
+    retain_messages_days: Annotated[int, Whole(7, "days after which such messages are dropped", least=1)]
+    most_messages: Annotated[
+        int, Whole(2_000_000, "how many such messages are kept at most; the oldest go first", least=1000)
+    ]
     retain_audit_days: Annotated[int, Whole(1096, "the same for the audit trail", least=0)]
     retain_commands_days: Annotated[int, Whole(365, "the same for commands", least=0)]
     trusted_proxies: Annotated[

@@ -21,7 +21,7 @@ ORDER = (
     "trees", "errors", "clock", "proxies", "database_url", "settings", "domain", "ocppj", "dialects", "beside",
     "websocket", "database", "feed", "bus", "central", "extensions", "intake", "web", "console",
     "sites", "access", "tags", "status", "chargers", "commands", "charging", "configuration", "reservations",
-    "local_list", "smart_charging",
+    "local_list", "smart_charging", "journal",
     "gateway", "simulate", "serving",
 )  # fmt: skip
 #: What a room may import, where that is less.

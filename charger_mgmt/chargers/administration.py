@@ -29,6 +29,7 @@ from .connections import AS_NEW
 
 log = logging.getLogger(__name__)
 
+_JOURNAL = {True: "on", False: "off", None: "share"}
 #: Rows that are read in one go.
 _PORTION = 500
 
@@ -124,6 +125,7 @@ def change(
                 admitted=values.get("approved"),
                 strict=values.get("strict"),
                 automatic_calls=values.get("automatic_calls"),
+                journal=_JOURNAL[values["journal"]] if "journal" in values else None,
                 shut_out=_shut_out(values, after.charger, central.settings),
                 boot_is_due=bool(values.get("approved")) and after.charger.registration == PENDING,
             )

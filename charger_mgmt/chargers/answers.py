@@ -227,6 +227,7 @@ class ChargerDetails(Answer):
     ]
     allow_missing_subprotocol: bool
     automatic_calls: bool
+    journal: Annotated[bool | None, about("Whether its messages are kept; null: as the setting has it.")]
     strict: bool
     connectors: list[Connector]
     open_transactions: list[OpenTransaction]

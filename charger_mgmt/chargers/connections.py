@@ -40,6 +40,7 @@ AS_NEW: dict[str, Any] = {
     "allow_missing_subprotocol": False,
     "strict": False,
     "automatic_calls": True,
+    "journal": None,
     "booted_at": None,
     "number_of_connectors": None,
     "box_since": None,
@@ -113,6 +114,7 @@ def connect(
                     password_hash=row.password_hash,
                     automatic_calls=bool(row.automatic_calls),
                     strict=bool(row.strict),
+                    journal=row.journal,
                 ),
                 happened=_taken(message, row, generation),
             )
@@ -316,6 +318,7 @@ _LOCK = (
         _C.password_hash,
         _C.automatic_calls,
         _C.strict,
+        _C.journal,
         _C.removed_at,
         _C.connected,
         _C.process_id,

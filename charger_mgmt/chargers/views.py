@@ -121,6 +121,14 @@ class ChargerChanges(Sent):
     automatic_calls: Annotated[bool | UnsetType, about("Whether the system may send it calls by itself.")] = (
         UNSET
     )
+    journal: (
+        Annotated[
+            bool,
+            about("Whether its messages are kept (`…/messages`); null: as MESSAGE_JOURNAL_PERCENT has it."),
+        ]
+        | UnsetType
+        | None
+    ) = UNSET
     strict: Annotated[
         bool | UnsetType,
         about(

@@ -65,6 +65,9 @@ class Charger(Base):
     #: Calls that the system makes by itself (configuration, triggers) may be sent to it.
     automatic_calls: Mapped[bool] = mapped_column(Boolean, server_default=true())
 
+    #: Whether its messages are kept (journal/); None: as MESSAGE_JOURNAL_PERCENT has it.
+    journal: Mapped[bool | None] = mapped_column(Boolean)
+
     #: It is let in without a password although CHARGER_AUTH=password.
     allow_without_password: Mapped[bool] = mapped_column(Boolean, server_default=false())
     #: An operator has shut it out for the time being.
@@ -514,6 +517,34 @@ class InstalledProfile(Base):
         Index("ix_installed_profiles_charger_id_profile_id", "charger_id", "profile_id"),
         Index("ix_installed_profiles_kept_state", "kept", "state"),
         {"sqlite_autoincrement": True},
+    )
+
+
+class Message(Base):
+    """One frame that went over a charger's socket; see journal/."""
+
+    __tablename__ = "messages"
+
+    id: Mapped[int] = mapped_column(BigId, primary_key=True)
+    #: No foreign key: it is written beside everything else, and waits for nobody.
+    charger_id: Mapped[int] = mapped_column(BigId)
+    at: Mapped[datetime] = mapped_column(UtcDateTime)
+    #: From us to the charger.
+    outgoing: Mapped[bool] = mapped_column(Boolean)
+    #: call, result, error, or other (a frame that is none, a flat message).
+    kind: Mapped[str] = mapped_column(String(8))
+    action: Mapped[str | None] = mapped_column(String(64))
+    message_id: Mapped[str | None] = mapped_column(String(64))
+    #: As it went, but for secrets and what is beyond the longest that is kept.
+    text: Mapped[str] = mapped_column(LongText)
+    size: Mapped[int] = mapped_column(Integer)
+    #: Of an answer: since its call, in milliseconds; its status, or the code of its error.
+    round_trip_ms: Mapped[int | None] = mapped_column(Integer)
+    outcome: Mapped[str | None] = mapped_column(String(64))
+
+    __table_args__ = (
+        Index("ix_messages_charger_id", "charger_id", "id"),
+        Index("ix_messages_at", "at"),
     )
 
 

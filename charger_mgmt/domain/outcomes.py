@@ -67,3 +67,4 @@ class Opened(Outcome, frozen=True):
     password_hash: str | None
     automatic_calls: bool
     strict: bool
+    journal: bool | None = None

@@ -14,6 +14,7 @@ from ..domain import dialect
 from ..errors import BusAway, ChargerGone
 from ..feed import CommandQueued, Feed
 from ..intake.committer import Committer
+from ..journal.writer import Journal
 from ..settings import Settings
 from .last_seen import LastSeen
 from .registry import Registry
@@ -35,6 +36,8 @@ class CentralSystem:
     last_seen: LastSeen
     #: What the answers to our calls do.
     effects: Mapping[str, Effect]
+    #: Keeps what goes over chargers' sockets.
+    journal: Journal
     #: To the other processes; None: there are none (REDIS_URL is not set).
     bus: Bus | None = None
     #: Whether it does what one process does for all: the sweep, retention.

@@ -30,6 +30,9 @@ class Changes:
             for name in ("admitted", "strict", "automatic_calls"):
                 if (value := getattr(change, name)) is not None:
                     setattr(session, name, value)
+            if change.journal is not None:
+                wanted = {"on": True, "off": False}.get(change.journal)
+                session.journal = self._central.journal.of(session.identity, session.charger_id, wanted)
         if change.shut_out is not None:
             self._central.registry.end(change.identity, POLICY_VIOLATION, change.shut_out)
         elif change.boot_is_due and session is not None:

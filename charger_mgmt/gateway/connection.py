@@ -166,6 +166,7 @@ def _serve(
         password_hash=opened.password_hash,
         last_seen=central.last_seen,
         handle=dispatcher.take_call,
+        journal=central.journal.of(identity, opened.charger_id, opened.journal),
     )
     if shut_out(opened.blocked, opened.approved) or opened.password_hash != admitted.password_hash:
         # The operator has taken it away while the charger was on its way in.

@@ -146,10 +146,15 @@ class FlatSession:
         if answer is dispatch.AWAY:
             self.drop("the database is away")
             return None
-        if answer.error is None:
-            return flat.encode(answer.payload)
-        code, description = answer.error.code, answer.error.description
-        return flat.encode(flat.error_body(code, description, message_type=message.message_type))
+        body = answer.payload
+        if answer.error is not None:
+            code, description = answer.error.code, answer.error.description
+            body = flat.error_body(code, description, message_type=message.message_type)
+        said = flat.encode(body)
+        trust = self._speakers.get(message.identity)
+        if trust is not None and trust.speaker.journal is not None:
+            trust.speaker.journal(True, said)
+        return said
 
     def close(self, code: int = frames.NORMAL, reason: str = "") -> None:
         self.socket.close(code, reason)
@@ -195,6 +200,8 @@ class FlatSession:
                 self._keep_refused(message, text, str(refused))
             return dispatch.Answer(error=Violation(errors.SECURITY_ERROR, str(refused)))
         self._central.last_seen.touch(speaker.charger_id)
+        if speaker.journal is not None:
+            speaker.journal(False, text)
         answered = AsyncResult()
         self._dispatcher.handle(speaker, message.said, answered.set)
         answer: dispatch.Answer = answered.get()
@@ -253,6 +260,7 @@ class FlatSession:
             proven=self._authenticated_as == identity,
             behind=self._central.settings.clocks_believed_for,
             on_acceptance=self._place.is_known_now,
+            journal=self._central.journal.of(identity, opened.charger_id, opened.journal),
         )
 
     def _refuse_again(self, message: FlatMessage, now: float) -> None:

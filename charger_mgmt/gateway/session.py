@@ -142,6 +142,8 @@ class Session(Speaker):
         """Read until the socket ends. Never raises; whoever waits for the charger knows at the end."""
         try:
             while (text := self.socket.receive()) is not None:
+                if self.journal is not None:
+                    self.journal(False, text)
                 self.take(text)
         except Exception:
             log.exception("charger %s: the reader failed", self.identity)
@@ -226,6 +228,8 @@ class Session(Speaker):
                 self._room.set()
         try:
             finish = None if text is None else self.socket.begin_send(text)
+            if text is not None and self.journal is not None:
+                self.journal(True, text)
         except Exception as error:
             self._not_written(call, error)
             return
@@ -313,6 +317,8 @@ class Session(Speaker):
             self.socket.send(text)
         except SocketClosed:
             return False
+        if self.journal is not None:
+            self.journal(True, text)
         return True
 
     def call(

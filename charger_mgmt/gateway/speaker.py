@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from datetime import timedelta
-from typing import Any
+from typing import Any, TypeAlias
 
 from ..domain import dialect as dialects
 from ..domain.dialect import Dialect
 from ..domain.transactions import BEHIND
+
+Note: TypeAlias = Callable[[bool, str], None]
 
 
 class Speaker:
@@ -32,6 +34,7 @@ class Speaker:
         "generation",
         "has_spoken",
         "identity",
+        "journal",
         "on_acceptance",
         "proven",
         "registration",
@@ -56,6 +59,7 @@ class Speaker:
         proven: bool = False,
         behind: timedelta = BEHIND,
         on_acceptance: Callable[[], None] = lambda: None,
+        journal: Note | None = None,
     ) -> None:
         self.identity = identity
         self.socket = socket
@@ -71,6 +75,8 @@ class Speaker:
         self.behind = behind
         #: Called when a boot is accepted.
         self.on_acceptance = on_acceptance
+        #: Keeps what goes over its socket (outgoing, text); None: nobody does.
+        self.journal = journal
         self.triggered: set[str] = set()
         #: A message of the charger's has been taken.
         self.has_spoken = False

@@ -61,6 +61,8 @@ def drop_old_rows() -> None:
         dropped[table] = count
         click.echo(f"\r{table}: {count} rows", nl=False, err=True)
     click.echo(err=True)
+    if surplus := retention.drop_surplus(central.database.engine, central.settings):
+        dropped["messages"] = dropped.get("messages", 0) + surplus
     for table, count in dropped.items():
         click.echo(f"{count} rows of {table} dropped.")
     if not dropped:

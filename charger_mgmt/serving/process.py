@@ -34,6 +34,7 @@ from ..gateway.requests import Waiting
 from ..gateway.shutdown import drain, shutdown
 from ..gateway.sources import Sources
 from ..intake.committer import Committer
+from ..journal.writer import Journal
 from ..settings import Settings
 from ..websocket.garbage import Garbage
 from ..websocket.keepalive import KeepAlive
@@ -61,6 +62,7 @@ class Process:
             registry=Registry(),
             last_seen=LastSeen(),
             effects=EFFECTS,
+            journal=Journal(database.rest, settings.message_journal_percent),
             bus=bus,
         )
         # Where chargers enter
@@ -103,6 +105,7 @@ class Process:
         central, gateway = self.central, self.gateway
         central.committer.start()
         retention.start(central)
+        central.journal.start()
         if central.bus is not None:
             central.bus.start()
         watch.start(central, self.fleet)

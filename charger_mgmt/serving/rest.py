@@ -14,6 +14,7 @@ from ..commands import views as commands
 from ..configuration import views as configuration
 from ..extensions import jwt
 from ..gateway import views as processes
+from ..journal import views as messages
 from ..local_list import views as local_lists
 from ..reservations import views as reservations
 from ..sites import views as sites
@@ -33,7 +34,7 @@ def register(app: Flask) -> None:
     api.after_request(door.note)
     for noun in (
         auth, users, keys, audit, sites, chargers, commands, transactions, reservations, configuration, local_lists,
-        charging_profiles,
+        charging_profiles, messages,
         tags, inbox,
         processes, openapi,
     ):  # fmt: skip

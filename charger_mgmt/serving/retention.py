@@ -9,11 +9,21 @@ from datetime import datetime, timedelta
 from typing import Any
 
 import gevent
-from sqlalchemy import Connection, Engine, delete, select
+from sqlalchemy import Connection, Engine, delete, func, select
 
 from .. import clock
 from ..database.faults import Fault, classify
-from ..database.models import AuditEntry, ChargerEvent, Command, Inbox, LogIn, MeterValue, StatusChange, Tag
+from ..database.models import (
+    AuditEntry,
+    ChargerEvent,
+    Command,
+    Inbox,
+    LogIn,
+    Message,
+    MeterValue,
+    StatusChange,
+    Tag,
+)
 from ..gateway.central_system import CentralSystem
 from ..intake.inbox import NOT_ADMITTED, UNREADABLE
 from ..settings import Settings
@@ -55,6 +65,7 @@ RULES = (
     Rule(lambda settings: settings.retain_status_history_days, StatusChange, "received_at"),
     Rule(lambda settings: settings.retain_events_days, ChargerEvent, "received_at"),
     Rule(lambda settings: settings.retain_commands_days, Command, "created_at"),
+    Rule(lambda settings: settings.retain_messages_days, Message, "at"),
     Rule(lambda settings: settings.retain_audit_days, AuditEntry, "at"),
     # By then its source is no longer known, and its refresh token has long expired.
     Rule(lambda _: LOG_INS_DAYS, LogIn, "refreshed_at"),
@@ -86,6 +97,24 @@ def apply(
             pause()
 
 
+def drop_surplus(
+    engine: Engine, settings: Settings, *, step: int = STEP, pause: Callable[[], None] = lambda: None
+) -> int:
+    """Drop the oldest messages of the journal beyond MOST_MESSAGES; how many they were."""
+    dropped, m = 0, Message.__table__.c
+    while True:
+        with engine.begin() as conn:
+            newest = conn.scalar(select(func.max(m.id))) or 0
+            last = newest - settings.most_messages
+            ids = conn.scalars(select(m.id).where(m.id <= last).order_by(m.id).limit(step)).all()
+            if ids:
+                conn.execute(delete(Message.__table__).where(m.id.in_(ids)))
+        if not ids:
+            return dropped
+        dropped += len(ids)
+        pause()
+
+
 def _step(conn: Connection, rule: Rule, cutoff: datetime, most: int) -> int:
     age = getattr(rule.model, rule.age)
     old = select(rule.model.id).where(age < cutoff).filter_by(**rule.only)
@@ -111,6 +140,7 @@ def _run(central: CentralSystem) -> None:
             continue
         try:
             dropped = dict(apply(engine, settings, clock.now(), pause=lambda: gevent.sleep(PAUSE)))
+            drop_surplus(engine, settings, pause=lambda: gevent.sleep(PAUSE))
         except Exception as error:
             if classify(error) is Fault.POISON:
                 log.exception("retention failed")
