@@ -11,18 +11,18 @@ from sqlalchemy import Connection
 from ..database import bulk
 from ..database.models import Charger
 from ..domain import facts
-from ..domain.outcomes import Transferred
 from ..intake import events
 from ..intake.messages import ChargerMessage, Reply
 from ..settings import Settings
+from . import vendors
 
 
 def data_transfer(
     conn: Connection, messages: Sequence[ChargerMessage[facts.DataSent]], now: datetime, settings: Settings
 ) -> list[Reply]:
-    """Keep what was sent. No vendor's extension is known here, so the answer is UnknownVendorId."""
+    """Keep what was sent, and answer as whoever understands it says (vendors.py)."""
     _journal(conn, messages)
-    return [Reply(Transferred("UnknownVendorId")) for _ in messages]
+    return [Reply(vendors.understood(conn, message.charger_id, message.fact.said)) for message in messages]
 
 
 def event(

@@ -40,7 +40,7 @@ from ..errors import (
 )
 from ..feed import CommandEnded, CommandQueued, Heard, SessionBegan, SessionEnded
 from ..tags.lookup import count_active, find_tags
-from . import by_operator, history_rows
+from . import by_operator, history_rows, limits
 from .start import REMOTE_START_WINDOW, counts_as_active
 
 START = "RemoteStartTransaction"
@@ -73,9 +73,13 @@ def start(
     *,
     connector_id: int | None = None,
     id_tag: str | None = None,
+    energy_mwh: int | None = None,
+    minutes: int | None = None,
     requested_by: str,
 ) -> Progress:
     """Start a session, or find the one that this sessionId started on this charger before.
+
+    `energy_mwh`, `minutes`: what it may take, and how long it may last (limits.py).
 
     Raises InvalidInput (a sessionId that could be taken for a transactionId), NotFound, TagRefused,
     ChargerOffline, ChargerBusy, CommandRefused, Conflict (registration; a session that was given up), CallErrored,
@@ -112,6 +116,13 @@ def start(
                     _judge(conn, central, charger, connector_id, id_tag)
                     fresh = _queue_start(
                         conn, central, charger, session_id, connector_id, id_tag, requested_by
+                    )
+                    limits.set_for_start(
+                        conn,
+                        energy_mwh=energy_mwh,
+                        minutes=minutes,
+                        set_by=requested_by,
+                        command_id=fresh.command_id,
                     )
         if at_once is not None:
             assert at_once.transaction_id is not None

@@ -21,7 +21,9 @@ from ..web.fields import (
     ChargerName,
     ConnectorFilter,
     IdTag,
+    KilowattHours,
     Measurand,
+    Minutes,
     Moment,
     Name,
     SiteFilter,
@@ -33,8 +35,8 @@ from ..web.fields import (
 from ..web.pages import NEXT, IdCursor, Limit, Period, StartCursor, milliseconds, next_link, page
 from ..web.process import central, operator, sites
 from ..web.reading import Sent
-from ..web.replies import RELATED, Reply, command_link
-from . import history, sessions
+from ..web.replies import RELATED, Reply, command_link, time_text
+from . import history, limits, sessions
 from .history_rows import Filters
 
 blueprint = Blueprint("transactions", __name__, url_prefix="/transactions")
@@ -63,6 +65,33 @@ class StartRequest(Sent):
     ]
     connector_id: Annotated[int, Meta(ge=1, le=LARGEST)] | None = None
     id_tag: Annotated[IdTag | None, about("Without one, a one-use tag is made for this start.")] = None
+    limit_kwh: Annotated[KilowattHours | None, about("Stop it when it has taken so much.")] = None
+    limit_minutes: Annotated[Minutes | None, about("Stop it after so many minutes.")] = None
+
+
+class LimitsRequest(Sent):
+    kwh: Annotated[KilowattHours | None, about("Stop it when it has taken so much; null: no such limit.")] = (
+        None
+    )
+    minutes: Annotated[
+        Minutes | None, about("Stop it so many minutes after its start; null: no such limit.")
+    ] = None
+
+
+class Limits(Answer):
+    kwh: Annotated[Number | None, about("The stricter of the session's own limit and its tag's.")]
+    minutes: int | None
+    reached: (
+        Annotated[
+            str,
+            choice(
+                (limits.ENERGY, limits.TIME),
+                description="Which it has come to; its charger is asked to stop it.",
+            ),
+        ]
+        | None
+    )
+    reached_at: Time | None
 
 
 class EndRequest(Sent):
@@ -232,6 +261,8 @@ def start_transaction(charger_id: ChargerName, body: StartRequest) -> Reply[Prog
         body.session_id,
         connector_id=body.connector_id,
         id_tag=body.id_tag,
+        energy_mwh=body.limit_kwh,
+        minutes=body.limit_minutes,
         requested_by=operator(),
     )
     if progress.transaction_id is None:
@@ -259,6 +290,40 @@ def end_transaction(transaction_id: TransactionName, body: EndRequest) -> Reply[
     if body.force:
         return _progress(_GIVEN_UP, progress, 200)
     return _progress(_STOP_ACCEPTED, progress, 202)
+
+
+@blueprint.get("/<transaction_id>/limits")
+@endpoint(access=VIEWER, answers={200: "The limits."}, errors=("not-found",))
+def show_limits(transaction_id: TransactionId) -> Limits:
+    """What limits a session, and whether it has come to that.
+
+    Those of a start that was accepted count from its StartTransaction on.
+    """
+    return _limits(transaction_id)
+
+
+@blueprint.post("/<transaction_id>/limits")
+@endpoint(access=OPERATOR, answers={200: "The limits."}, errors=("not-found", "conflict"))
+def limit_transaction(transaction_id: TransactionId, body: LimitsRequest) -> Limits:
+    """Limit a session that runs, in place of what was said before.
+
+    It is stopped by RemoteStopTransaction, and again each minute until its charger reports the end; energy is known as often as it meters.
+    """
+    limits.change(
+        db.engine,
+        transaction_id,
+        energy_mwh=body.kwh,
+        minutes=body.minutes,
+        sites=sites(),
+        set_by=operator(),
+    )
+    return _limits(transaction_id)
+
+
+def _limits(transaction_id: int) -> Limits:
+    history.session(db.engine, transaction_id, sites=sites(), measurand=None, after=None, limit=1)
+    found = limits.of(db.engine, transaction_id)
+    return Limits(scaled(found.energy_mwh, 6), found.minutes, found.reached, time_text(found.reached_at))
 
 
 @blueprint.post("/<transaction_id>/close")

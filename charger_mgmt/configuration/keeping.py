@@ -135,7 +135,7 @@ def apply(central: Central, identity: str, *, requested_by: str = SYSTEM) -> Non
 
 def apply_waiting(central: Central) -> None:
     """Bring chargers that have come meanwhile to what they should be. To be called now and then, by who leads."""
-    with central.database.reading() as conn:
+    with central.database.engine.connect() as conn:
         identities = value_rows.waiting(conn, clock.now() - TRY_AGAIN, _AT_ONCE)
     if identities:
         gevent.spawn(_bring_together, central, identities, SYSTEM)

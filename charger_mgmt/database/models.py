@@ -369,6 +369,9 @@ class Tag(Base):
     created_at: Mapped[datetime] = mapped_column(UtcDateTime)
     #: For a one-use tag: the command it was made for.
     command_id: Mapped[int | None] = mapped_column(ForeignKey("commands.id"))
+    #: What a session of it may take, and how long it may last; None: no limit.
+    session_energy_mwh: Mapped[int | None] = mapped_column(BigInteger)
+    session_minutes: Mapped[int | None] = mapped_column(Integer)
     #: The number of its last change; see TagRevision. One-use tags have none.
     revision: Mapped[int | None] = mapped_column(BigInteger)
 
@@ -546,6 +549,40 @@ class Message(Base):
         Index("ix_messages_charger_id", "charger_id", "id"),
         Index("ix_messages_at", "at"),
     )
+
+
+class SessionLimit(Base):
+    """How much a session may take, or how long it may last, by an operator's word; see charging/limits.py.
+
+    It belongs to a transaction, or to the remote start that will cause one.
+    """
+
+    __tablename__ = "session_limits"
+
+    id: Mapped[int] = mapped_column(BigId, primary_key=True)
+    transaction_id: Mapped[int | None] = mapped_column(Integer, unique=True)
+    command_id: Mapped[int | None] = mapped_column(BigInteger, unique=True)
+    energy_mwh: Mapped[int | None] = mapped_column(BigInteger)
+    minutes: Mapped[int | None] = mapped_column(Integer)
+    set_by: Mapped[str] = mapped_column(String(80))
+    set_at: Mapped[datetime] = mapped_column(UtcDateTime)
+    #: Its session may still run.
+    active: Mapped[bool] = mapped_column(Boolean, server_default=true())
+
+    __table_args__ = (Index("ix_session_limits_active", "active"),)
+
+
+class LimitStop(Base):
+    """A session that has come to a limit, its own or its tag's, and was to be stopped for it."""
+
+    __tablename__ = "limit_stops"
+
+    transaction_id: Mapped[int] = mapped_column(Integer, primary_key=True, autoincrement=False)
+    #: energy or time.
+    reason: Mapped[str] = mapped_column(String(8))
+    reached_at: Mapped[datetime] = mapped_column(UtcDateTime)
+    #: When its charger was asked last.
+    asked_at: Mapped[datetime] = mapped_column(UtcDateTime)
 
 
 class Reservation(Base):

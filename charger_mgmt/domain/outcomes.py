@@ -54,6 +54,7 @@ class Transferred(Outcome, frozen=True):
     """Of a vendor's own message: Accepted, Rejected, UnknownMessageId or UnknownVendorId."""
 
     status: str
+    data: str | None = None
 
 
 class Opened(Outcome, frozen=True):

@@ -15,7 +15,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from .. import clock
 from ..chargers import connections
-from ..charging import by_operator
+from ..charging import by_operator, limits
 from ..commands import outbox
 from ..configuration import keeping
 from ..database import leases, reservations, room, watch
@@ -157,6 +157,7 @@ class LivenessWatch:
         self._resume_due = True
         self._stood_still = False
         self._signs_at = 0.0
+        self._limits_at = 0.0
 
     def resume(self) -> None:
         """The database was away: nobody could be written down, so every charger gets a whole limit."""
@@ -201,6 +202,9 @@ class LivenessWatch:
         self._resume_due, self._stood_still, self._offset = False, False, offset
         if central.leads:
             self._sweep()
+            if clock.monotonic() - self._limits_at > limits.EVERY:
+                self._limits_at = clock.monotonic()
+                limits.enforce(central)
         every = min(SIGNS_EVERY, central.settings.retire_connectors_after)
         if clock.monotonic() - self._signs_at > every:
             self._signs_at = clock.monotonic()

@@ -89,7 +89,7 @@ def see_to(central: Central, engine: Engine, identity: str, *, requested_by: str
 
 def apply_waiting(central: Central) -> None:
     """See to the lists that are not what the tags are. To be called now and then, by who leads."""
-    with central.database.reading() as conn:
+    with central.database.engine.connect() as conn:
         rows = list_rows.waiting(conn, tag_rows.revision(conn), clock.now() - TRY_AGAIN, _AT_ONCE)
     if rows:
         gevent.spawn(_see_to, central, [row.identity for row in rows], SYSTEM)

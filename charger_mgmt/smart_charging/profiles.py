@@ -248,7 +248,7 @@ def unlimit(central: Central, engine: Engine, identity: str, *, requested_by: st
 def apply_waiting(central: Central) -> None:
     """Send the limits that chargers do not have (yet, or since they booted). To be called now and then, by who leads."""
     now = clock.now()
-    with central.database.reading() as conn:
+    with central.database.engine.connect() as conn:
         rows = profile_rows.waiting(conn, now, now - TRY_AGAIN, _AT_ONCE)
     for row in rows:
         gevent.spawn(_place, central, row.identity, row, SYSTEM)

@@ -40,6 +40,8 @@ class SeenTag:
     expiry_date: None = None
     parent_id_tag: None = None
     max_active_transactions: None = None
+    session_energy_mwh: None = None
+    session_minutes: None = None
 
 
 def find(engine: Engine, id_tag: str, unknown: str, sites: Sites = None) -> Row[Any] | SeenTag:

@@ -11,9 +11,9 @@ from msgspec import UNSET, Meta, UnsetType, structs
 from ..domain import authorisation
 from ..domain.roles import OPERATOR, VIEWER
 from ..extensions import db
-from ..web.answers import Answer, Time
+from ..web.answers import Answer, Number, Time, scaled
 from ..web.endpoint import endpoint
-from ..web.fields import LARGEST, IdTag, Moment, about, choice, meta
+from ..web.fields import LARGEST, IdTag, KilowattHours, Minutes, Moment, about, choice, meta
 from ..web.pages import NEXT, Limit, NameCursor, page
 from ..web.process import central, sites
 from ..web.reading import Sent
@@ -50,10 +50,22 @@ class _TagFields(Sent):
         | None
     ) = UNSET
 
+    session_kwh: (
+        Annotated[KilowattHours, about("What each of its sessions may take; null: no limit.")]
+        | UnsetType
+        | None
+    ) = UNSET
+    session_minutes: (
+        Annotated[Minutes, about("How long each of its sessions may last; null: no limit.")]
+        | UnsetType
+        | None
+    ) = UNSET
+
     def columns(self) -> dict[str, Any]:
         """What was sent, by its column."""
         values = structs.asdict(self)
         del values["id_tag"]
+        values["session_energy_mwh"] = values.pop("session_kwh")
         return {name: value for name, value in values.items() if value is not UNSET}
 
 
@@ -79,6 +91,8 @@ class Tag(Answer):
     expiry_date: Time | None
     parent_id_tag: str | None
     max_active_transactions: int | None
+    session_kwh: Annotated[Number | None, about("What each of its sessions may take.")]
+    session_minutes: Annotated[int | None, about("How long each of its sessions may last.")]
     entered: Annotated[
         bool,
         about(
@@ -89,7 +103,8 @@ class Tag(Answer):
 
     @classmethod
     def of(cls, row: Any, **given: Any) -> Self:
-        return super().of(row, entered=not isinstance(row, entries.SeenTag), **given)
+        entered = not isinstance(row, entries.SeenTag)
+        return super().of(row, entered=entered, session_kwh=scaled(row.session_energy_mwh, 6), **given)
 
 
 @blueprint.get("")

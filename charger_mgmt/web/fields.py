@@ -159,6 +159,13 @@ def _read_choice(value: Any, *, words: tuple[str, ...]) -> str:
     return str(value)
 
 
+def _read_milliwatt_hours(value: Any) -> int:
+    number = Decimal(str(value)) if type(value) in (int, float) else Decimal("NaN")
+    if not number.is_finite() or not 0 < number <= 1_000_000:
+        raise ValueError("must be a number of kWh above 0, up to 1000000")
+    return max(1, int(number * 1_000_000))
+
+
 def _read_country(code: str) -> str:
     if not _COUNTRY.fullmatch(code):
         raise ValueError("must be an ISO 3166 code of two capital letters")
@@ -187,6 +194,15 @@ def _read_degrees(value: Any, *, most: int) -> float:
     return float(round(number, 6))
 
 
+KilowattHours = Annotated[
+    int,
+    meta(
+        _read_milliwatt_hours,
+        instead={"type": "number", "exclusiveMinimum": 0, "maximum": 1_000_000},
+        description="In kWh, to six decimals.",
+    ),
+]
+Minutes = Annotated[int, Meta(ge=1, le=525_600)]
 Name = Annotated[str, text()]
 Country = Annotated[
     str,

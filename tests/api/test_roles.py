@@ -42,6 +42,7 @@ LEAST = {
     "showLimit": "viewer", "createChargingProfile": "operator", "removeChargingProfile": "operator",
     "installChargingProfile": "operator", "clearChargingProfile": "operator", "showCompositeSchedule": "operator",
     "limitCharger": "operator", "unlimitCharger": "operator",
+    "showLimits": "viewer", "limitTransaction": "operator",
     "listMessages": "viewer", "listMessagesOfCharger": "viewer",
     "showLocalList": "viewer", "changeLocalList": "operator", "syncLocalList": "operator", "changeLocalLists": "operator",
     "listReservations": "viewer", "showReservation": "viewer", "listConfiguration": "viewer",

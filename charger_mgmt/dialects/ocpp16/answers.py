@@ -37,7 +37,8 @@ def ended(payload: Any, outcome: outcomes.Ended) -> dict[str, Any]:
 
 
 def transferred(payload: Any, outcome: outcomes.Transferred) -> dict[str, Any]:
-    return {"status": outcome.status}
+    said = {} if outcome.data is None else {"data": outcome.data}
+    return {"status": outcome.status} | said
 
 
 def id_tag_info(verdict: Verdict) -> dict[str, str]:
