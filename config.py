@@ -76,6 +76,10 @@ def load(environ: Mapping[str, str] | None = None) -> Settings:
 def _check_provider(settings: Settings) -> None:
     """Raises ConfigurationError for an identity provider of which too little is known."""
     if not settings.oidc_issuer:
+        if settings.oidc_client_id or settings.oidc_audience:
+            raise ConfigurationError(
+                "OIDC_CLIENT_ID or OIDC_AUDIENCE is set: set OIDC_ISSUER, too, to the provider that they belong to."
+            )
         return
     if not settings.oidc_client_id and not settings.oidc_audience:
         raise ConfigurationError(

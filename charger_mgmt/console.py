@@ -64,12 +64,17 @@ def audited(command: Callable[..., Any]) -> Callable[..., Any]:
         act = Act(" ".join(context.command_path.split()[-2:]), target, by=BY, address=_who(), details=details)
         with acts.acting(act):
             try:
-                return command(**given)
+                done = command(**given)
             except ChargerManagementError as error:
                 act.noted = True  # by this:
                 with suppress(ChargerManagementError), writing(engine()) as conn:
                     act.note(conn, problems.code_for(error))
                 raise
+            if not act.noted:  # it needed no commit of its own
+                act.noted = True
+                with writing(engine()) as conn:
+                    act.note(conn)
+            return done
 
     return run
 

@@ -192,6 +192,19 @@ class PublicUrl(Variable):
 
 
 @dataclass(frozen=True, slots=True)
+class Origin(PublicUrl):
+    """Without a path: what is ours begins at the root."""
+
+    def read(self, name: str, text: str, known: Any) -> str:
+        parts = urlsplit(PublicUrl.read(self, name, text, known))
+        if parts.path.strip("/") or parts.query or parts.fragment or "@" in parts.netloc:
+            raise ConfigurationError(
+                f"{name}={text!r}: name scheme and host only, as in https://chargers.example.com."
+            )
+        return f"{parts.scheme}://{parts.netloc}"
+
+
+@dataclass(frozen=True, slots=True)
 class Database(Variable):
     def read(self, name: str, text: str, known: Any) -> DatabaseUrl:
         return database_url.normalised(text, name)
@@ -266,7 +279,7 @@ class Settings:
         Secrets(
             (),
             "secrets that signed tokens before, and are still believed: how `JWT_SECRET_KEY` is changed without ending"
-            " anybody's log-in; see [Who may do what](#who-may-do-what)",
+            " anybody's log-in; one with a blank or a comma in it cannot stand here; see [Who may do what](#who-may-do-what)",
         ),
     ]
     host: Annotated[str, Variable("127.0.0.1", "the address to listen on")]
@@ -328,7 +341,7 @@ class Settings:
     ]
     public_url: Annotated[
         str,
-        PublicUrl(
+        Origin(
             "",
             "where people find this server (`https://chargers.example.com`): stands in reset links, and sign-in by an"
             " identity provider needs it",

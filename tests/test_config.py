@@ -53,6 +53,7 @@ PROVIDER = {
 
 
 def test_a_provider_is_read() -> None:
+    assert config.load({"PUBLIC_URL": "https://x.example/"}).public_url == "https://x.example"
     settings = config.load(PROVIDER | {"OIDC_ROLES": "Charger admins=admin, a=b=viewer"})
     assert settings.oidc_roles == ("Charger admins=admin", "a=b=viewer")
     assert (settings.log_in_idle_seconds, settings.log_in_seconds) == (1800, 43_200)
@@ -75,6 +76,10 @@ def test_a_provider_is_read() -> None:
         ({"LOG_IN_IDLE_SECONDS": "3600", "LOG_IN_SECONDS": "1800"}, "LOG_IN_SECONDS"),
         ({"PUBLIC_URL": "chargers.example.com"}, "PUBLIC_URL"),
         ({"PUBLIC_URL": "http://chargers.example.com"}, "PUBLIC_URL"),
+        ({"PUBLIC_URL": "https://chargers.example.com/below"}, "PUBLIC_URL"),
+        ({"PUBLIC_URL": "https://user@chargers.example.com"}, "PUBLIC_URL"),
+        ({"OIDC_CLIENT_ID": "chargers"}, "OIDC_ISSUER"),
+        ({"OIDC_AUDIENCE": "chargers"}, "OIDC_ISSUER"),
         ({"OIDC_ISSUER": "http://login.example.com"}, "OIDC_ISSUER"),
         (PROVIDER | {"OIDC_CLIENT_ID": "", "OIDC_AUDIENCE": ""}, "OIDC_CLIENT_ID"),
         (PROVIDER | {"PUBLIC_URL": ""}, "PUBLIC_URL"),

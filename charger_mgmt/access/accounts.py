@@ -20,7 +20,7 @@ from ..database.connections import reading, writing
 from ..domain.roles import BY_PROVIDER, ROLES
 from ..errors import Conflict, InvalidInput, NotFound
 from ..sites import places
-from . import log_in_rows, passwords, user_rows
+from . import key_rows, log_in_rows, passwords, user_rows
 
 LONGEST_NAME = 80
 #: In commands it names who requested the calls that the system makes by itself.
@@ -99,18 +99,25 @@ def change_password(engine: Engine, username: str, *, before: str, after: str) -
     if not passwords.matches(row.password_hash, before):
         return False
     kept = passwords.hashed(username, after)
-    with writing(engine) as conn:
-        now = find(conn, username, lock=True)
-        if now.password_hash != row.password_hash:
-            return False
-        _set_password(conn, now, kept)
+    try:
+        with writing(engine) as conn:
+            now = find(conn, username, lock=True)
+            if now.password_hash != row.password_hash:
+                raise _Overtaken
+            _set_password(conn, now, kept)
+    except _Overtaken:
+        return False
     return True
+
+
+class _Overtaken(Exception):
+    """Somebody else was faster: nothing is stored, so nothing is in the audit trail."""
 
 
 def change(engine: Engine, username: str, changes: Mapping[str, Any]) -> AnyRow:
     """Change `role`, `sites` or `active`.
 
-    Disabled: no log-in, and every log-in ends for good, also if it is enabled again. Raises NotFound, InvalidInput, and
+    Disabled: no log-in, and every log-in and key ends for good, also if it is enabled again. Raises NotFound, InvalidInput, and
     Conflict for the last admin who could undo it, and for what an outside provider says.
     """
     if "role" in changes:
@@ -132,6 +139,7 @@ def change(engine: Engine, username: str, changes: Mapping[str, Any]) -> AnyRow:
             raise Conflict(f"{username} is the last admin: make somebody else one first.")
         if values.get("active") is False:
             log_in_rows.end_all(conn, row.id, clock.now())
+            key_rows.end_all(conn, row.id, clock.now())
         return find(conn, username)
 
 
@@ -208,11 +216,11 @@ def foreign(engine: Engine, who: Foreign, address: str) -> AnyRow:
                     values = {"issuer": who.issuer, "subject": who.subject} | stored
                     user_rows.add(conn, name, clock.now(), password_hash="", **values)
                 else:
-                    continue
+                    raise _Overtaken
                 now = user_rows.by_subject(conn, who.issuer, who.subject)
                 assert now is not None
                 return now
-        except IntegrityError:  # another request has just made it, or taken the name
+        except (IntegrityError, _Overtaken):  # it has just been made, or the name is taken
             continue
     raise Conflict("There is no name left for this account.")
 

@@ -30,6 +30,10 @@ _SITES = click.option(
     "--site", "sites", type=int, multiple=True, help="A site that it is limited to; may be given often."
 )
 
+_EVERYTHING = click.option(
+    "--everything", is_flag=True, help="It sees all chargers, also those without a site."
+)
+
 user = AppGroup("user", help="Operators' accounts.")
 key = AppGroup("key", help="Keys by which machines use the REST API.")
 audit = AppGroup("audit", help="Who did what.")
@@ -135,11 +139,12 @@ def set_role(username: str, role: str) -> None:
 @user.command("sites")
 @click.argument("username")
 @_SITES
+@_EVERYTHING
 @audited
-def set_sites(username: str, sites: tuple[int, ...]) -> None:
-    """Limit an account to sites; without --site it sees everything."""
-    accounts.change(engine(), username, {"sites": list(sites) or None})
-    limits = f"is limited to site {', '.join(map(str, sites))}" if sites else "sees everything"
+def set_sites(username: str, sites: tuple[int, ...], everything: bool) -> None:
+    """Limit an account to sites (without --site to none), or let it see everything."""
+    accounts.change(engine(), username, {"sites": None if everything else list(sites)})
+    limits = "sees everything" if everything else f"is limited to site {', '.join(map(str, sites)) or 'none'}"
     click.echo(f"User {username} {limits}.")
 
 
@@ -244,12 +249,27 @@ def list_keys() -> None:
 @click.option("--name", help="What it is for.")
 @click.option("--role", type=_ROLE, help="What it may do, at most.")
 @click.option("--days", type=click.IntRange(1, 1825), help="How long it lasts from now on.")
+@_SITES
+@_EVERYTHING
 @audited
-def change_key(key_id: int, name: str | None, role: str | None, days: int | None) -> None:
-    """Change what a key is called, what it may do, how long it lasts."""
+def change_key(
+    key_id: int,
+    name: str | None,
+    role: str | None,
+    days: int | None,
+    sites: tuple[int, ...],
+    everything: bool,
+) -> None:
+    """Change what a key is called, what it may do and see, how long it lasts."""
     expires_at = None if days is None else clock.now() + timedelta(days=days)
-    changes = {"name": name, "role": role, "expires_at": expires_at}
-    keys.change(engine(), key_id, {name: value for name, value in changes.items() if value is not None})
+    changes: dict[str, Any] = {
+        "name": name,
+        "role": role,
+        "expires_at": expires_at,
+        "sites": list(sites) or None,
+    }
+    given = {field: value for field, value in changes.items() if value is not None}
+    keys.change(engine(), key_id, given | ({"sites": None} if everything else {}))
     click.echo(f"Key {key_id} changed.")
 
 

@@ -39,8 +39,11 @@ from .throttle import LoginThrottle
 log = logging.getLogger(__name__)
 
 _READ = ("GET", "HEAD", "OPTIONS")
-#: Refusals of one account in a minute that are kept; the others are the log's.
+#: Refusals of one account in a minute that are kept, or of one source that is none; of all such sources; the others are the log's.
 MOST_REFUSALS = 60
+MOST_OF_STRANGERS = 600
+_MOST_COUNTED = 10_000
+_NO_DATABASE = ("database-away", "database-busy")
 _BEARER = "Bearer "
 
 
@@ -67,13 +70,20 @@ class Refusals:
         self._minute = 0
         self._counts: Counter[str] = Counter()
 
-    def has_room(self, username: str) -> bool:
-        """Count one more; whether it is to be kept."""
+    def has_room(self, act: Act) -> bool:
+        """Count one more of an account's, or of a source of which nobody knows who it is; whether it is to be kept."""
         if (minute := int(self._monotonic() // 60)) != self._minute:
             self._minute = minute
             self._counts.clear()
-        self._counts[username] += 1
-        return self._counts[username] <= MOST_REFUSALS
+        if act.username is not None:
+            return self._takes(f"account {act.username}", MOST_REFUSALS)
+        return self._takes(f"source {act.address}", MOST_REFUSALS) and self._takes("", MOST_OF_STRANGERS)
+
+    def _takes(self, whom: str, most: int) -> bool:
+        if whom not in self._counts and len(self._counts) > _MOST_COUNTED:
+            return False
+        self._counts[whom] += 1
+        return self._counts[whom] <= most
 
 
 def door() -> Door:
@@ -118,15 +128,22 @@ def note(response: Response) -> Response:
     result = g.get("problem", str(response.status_code)) if response.status_code >= 400 else acts.DONE
     if not _is_kept(act, result, response.status_code, begun=begun is not None):
         return response
-    if result != acts.DONE and act.username is not None and not door().refusals.has_room(act.username):
-        log.warning("not in the audit trail: too many refusals of one account in a minute")
+    if result in _NO_DATABASE or (result != acts.DONE and not door().refusals.has_room(act)):
+        _log_instead(act, result)
         return response
     try:
         with writing(db.engine) as conn:
             act.note(conn, result)
-    except ChargerManagementError:  # the log is all that is left
-        log.warning("not in the audit trail: %s by %s: %s", act.action, act.key_id or act.by, result)
+    except ChargerManagementError:
+        _log_instead(act, result)
     return response
+
+
+def _log_instead(act: Act, result: str) -> None:
+    """The log is all that is left; it names accounts by number only."""
+    asker = g.get("asker")
+    who = act.address if asker is None else f"user {asker.user_id}"
+    log.warning("not in the audit trail: %s by %s: %s", act.action, who, result)
 
 
 def _is_kept(act: Act, result: str, status: int, *, begun: bool) -> bool:

@@ -62,3 +62,10 @@ def add(conn: Connection, **values: Any) -> int:
 
 def change(conn: Connection, key_id: int, **values: Any) -> None:
     conn.execute(update(ApiKey.__table__).where(_K.id == key_id).values(**values))
+
+
+def end_all(conn: Connection, user_id: int, now: datetime) -> None:
+    """End every key of an account."""
+    conn.execute(
+        update(ApiKey.__table__).where(_K.user_id == user_id, _K.ended_at.is_(None)).values(ended_at=now)
+    )

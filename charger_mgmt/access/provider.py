@@ -18,6 +18,7 @@ from typing import Any, Final
 import requests
 from authlib.common.errors import AuthlibBaseError
 from authlib.integrations.requests_client import OAuth2Session
+from gevent.lock import BoundedSemaphore
 from itsdangerous import BadData, URLSafeTimedSerializer
 from joserfc import jwt
 from joserfc.errors import InvalidKeyIdError, JoseError
@@ -76,6 +77,7 @@ class Provider:
         self._published: tuple[float, dict[str, Any]] | None = None
         self._keys: tuple[float, KeySet] | None = None
         self._looked_at = float("-inf")
+        self._first = BoundedSemaphore(1)
 
     @property
     def takes_tokens(self) -> bool:
@@ -89,7 +91,7 @@ class Provider:
 
     @property
     def callback(self) -> str:
-        return self._settings.public_url.rstrip("/") + CALLBACK
+        return self._settings.public_url + CALLBACK
 
     def bearer(self, token: str) -> Foreign:
         """Whom one of its access tokens speaks for. Raises LoginRefused, ProviderAway."""
@@ -203,6 +205,12 @@ class Provider:
 
     def _keys_now(self, *, anew: bool = False) -> KeySet:
         """The provider's keys; `anew`: it may have others by now."""
+        if self._keys is None:
+            with self._first:  # all wait for the first who asks
+                return self._fresh_keys(anew)
+        return self._fresh_keys(anew)
+
+    def _fresh_keys(self, anew: bool) -> KeySet:
         now = self._monotonic()
         if self._keys is not None:
             since, keys = self._keys

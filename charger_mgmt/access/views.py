@@ -137,12 +137,13 @@ def refresh() -> Tokens:
 
 
 @blueprint.post("/logout")
-@endpoint(access="anyone", answers={204: "It has ended."}, optional_body=True)
+@endpoint(access="anyone", answers={204: "It has ended."}, errors=("forbidden",), optional_body=True)
 def logout(body: LogoutRequest) -> None:
     """Log out.
 
     Every token of this log-in ends at once.
     """
+    _only_people()
     log_ins.end(db.engine, asker(), everywhere=body.everywhere)
 
 
@@ -155,9 +156,14 @@ def show_me() -> Me:
 
 
 @blueprint.get("/log-ins")
-@endpoint(access="anyone", answers={200: "Those that have not ended, the newest first."})
+@endpoint(
+    access="anyone",
+    answers={200: "Those that have not ended, the newest first."},
+    errors=("forbidden",),
+)
 def list_my_log_ins() -> list[OpenLogIn]:
     """Your log-ins."""
+    _only_people()
     me = asker()
     return [OpenLogIn.by(row, me.log_in) for row in log_ins.listed(db.engine, me.username, settings())]
 

@@ -91,13 +91,19 @@ def create(engine: Engine, identity: str, changes: Mapping[str, Any], sites: Sit
         with writing(engine) as conn:
             _check_site(conn, {"site_id": None} | values, sites)
             before = chargers.by_identity(conn, identity, lock=True, removed=True)
+            if before is not None and sites is not None and before.site_id not in sites:
+                raise _taken(identity)  # its history is not theirs to take
             if before is not None and before.removed_at is not None:
                 chargers.change(conn, before.id, **AS_NEW | values | {"created_at": now})
             else:
                 chargers.add(conn, identity, now, **values)
     except IntegrityError:
-        raise Conflict(f"Charger {identity} exists already.") from None
+        raise _taken(identity) from None
     return details(engine, identity)
+
+
+def _taken(identity: str) -> Conflict:
+    return Conflict(f"Charger {identity} exists already.")
 
 
 def change(

@@ -60,7 +60,7 @@ def listed(
     the index by start. The few that began earlier come after them in the order and are looked for by their
     end, only when the page has room for them; a walk down the index would read all of the history.
     """
-    if filters.charger_ids is not None:
+    if filters.charger_ids is not None and filters.status != IN_PROGRESS:  # those are few, and have an index
         return _of_some(conn, filters, before, limit)
     return _listed(conn, filters, before, limit)
 
@@ -104,7 +104,7 @@ def _listed(
     newest_first = query.order_by(_T.effective_start.desc(), _T.id.desc()).limit(limit)
     if not_before is not None:
         newest_first = newest_first.where(_T.effective_start >= not_before)
-    if filters.charger_id is not None or filters.charger_ids is not None:
+    if filters.charger_id is not None or (filters.charger_ids is not None and filters.status != IN_PROGRESS):
         # Left alone, MariaDB reads all of a charger's history down to the page: it takes the charger for
         # the better key and forgets the time (measured: 1.5 s instead of 9 ms).
         newest_first = newest_first.with_hint(Transaction.__table__, _BY_CHARGER_AND_START, "mysql")

@@ -14,12 +14,11 @@ from sqlalchemy import Engine, Row
 from .. import clock
 from ..central import Central
 from ..commands import outbox
-from ..commands.masking import is_secret
 from ..commands.outbox import SYSTEM, CommandOutcome
 from ..database.chargers import find as find_charger
 from ..database.connections import reading, writing
 from ..domain.roles import Sites
-from ..errors import ChargerManagementError, InvalidInput
+from ..errors import ChargerManagementError
 from . import value_rows
 
 log = logging.getLogger(__name__)
@@ -77,20 +76,14 @@ def desire(
 ) -> None:
     """Say what these chargers' keys should be (None: nothing any more); they are sent at once to those that are there.
 
-    Raises NotFound, InvalidInput for a key that is a password.
+    Raises NotFound.
     """
-    secret = {f"desired/{name}": _SECRET for name in desired if is_secret(name)}
-    if secret:
-        raise InvalidInput("A password is not set here.", secret)
     with writing(engine) as conn:
         chargers = [find_charger(conn, identity, sites=sites) for identity in identities]
         value_rows.desire(conn, [row.id for row in chargers], desired, clock.now(), requested_by)
     there = [row.identity for row in chargers if central.owner_of(row) is not None]
     if there:
         gevent.spawn(_bring_together, central, there, requested_by)
-
-
-_SECRET = "is a password: set it with PATCH /api/chargers/{chargerId}, or by ChangeConfiguration"
 
 
 def refresh(central: Central, identity: str, *, requested_by: str, wait: float) -> CommandOutcome:

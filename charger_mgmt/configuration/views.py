@@ -6,6 +6,7 @@ from typing import Annotated, Any
 
 from flask import Blueprint
 
+from ..commands.masking import is_secret
 from ..domain.roles import OPERATOR, VIEWER
 from ..errors import CallErrored
 from ..extensions import db
@@ -33,6 +34,10 @@ def _desired(value: Any) -> dict[str, str | None]:
             raise ValueError(f"has a key that cannot be: {name[:50]!r}")
         if text is not None and (not isinstance(text, str) or len(text) > 500 or not text.isprintable()):
             raise ValueError(f"{name}: must be a text of at most 500 characters, or null")
+    if any(is_secret(name) for name in value):  # said here: what is read would be in the audit trail
+        raise ValueError(
+            "names a password: set that with PATCH /api/chargers/{chargerId}, or by ChangeConfiguration"
+        )
     if len({name.lower() for name in value}) < len(value):
         raise ValueError("names a key twice")
     return value

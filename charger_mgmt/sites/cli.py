@@ -26,8 +26,10 @@ def _time_zone(_context: click.Context, _option: click.Parameter, name: str | No
 
 
 def _fields(command: Any) -> Any:
-    for name in ("city", "address"):
+    for name in ("country", "postal-code", "city", "address"):
         command = click.option(f"--{name}")(command)
+    for name, most in (("longitude", 180), ("latitude", 90)):
+        command = click.option(f"--{name}", type=click.FloatRange(-most, most))(command)
     return click.option("--time-zone", callback=_time_zone, help="Like Europe/Berlin.")(command)
 
 
@@ -35,7 +37,7 @@ def _fields(command: Any) -> Any:
 @click.argument("name")
 @_fields
 @audited
-def create_site(name: str, **fields: str | None) -> None:
+def create_site(name: str, **fields: Any) -> None:
     """Create a site."""
     place = places.create(engine(), {"name": name, "time_zone": "UTC"} | _given(fields))
     click.echo(f"Site {place.site.id}: {name}")
@@ -71,7 +73,7 @@ def list_sites() -> None:
 @click.option("--name")
 @_fields
 @audited
-def change_site(site_id: int, **fields: str | None) -> None:
+def change_site(site_id: int, **fields: Any) -> None:
     """Change a site."""
     places.change(engine(), site_id, _given(fields), None)
     click.echo(f"Site {site_id} changed.")
@@ -86,5 +88,8 @@ def remove_site(site_id: int) -> None:
     click.echo(f"Site {site_id} removed.")
 
 
-def _given(fields: dict[str, str | None]) -> dict[str, str]:
+def _given(fields: dict[str, Any]) -> dict[str, Any]:
+    country = fields.get("country")
+    if country is not None and not (len(country) == 2 and country.isascii() and country.isupper()):
+        raise click.BadParameter("--country must be an ISO 3166 code of two capital letters")
     return {name: value for name, value in fields.items() if value is not None}

@@ -53,7 +53,8 @@ def change(conn: Connection, site_id: int, **values: Any) -> None:
 def remove(conn: Connection, site_id: int) -> None:
     """The site is gone, also from the lists of those who were limited to it."""
     for table in (User.__table__, ApiKey.__table__):
-        for row in conn.execute(select(table.c.id, table.c.sites).where(table.c.sites.is_not(None))).all():
+        limited = select(table.c.id, table.c.sites).where(table.c.sites.is_not(None))
+        for row in conn.execute(limited.order_by(table.c.id).with_for_update()).all():
             if row.sites is not None and site_id in row.sites:
                 left = [each for each in row.sites if each != site_id]
                 conn.execute(update(table).where(table.c.id == row.id).values(sites=left))

@@ -109,7 +109,10 @@ def downgrade() -> None:
     op.drop_table("api_keys")
     op.drop_column("log_ins", "user_agent")
     # Accounts without a password cannot log in where nothing but a password is known.
-    op.execute("UPDATE users SET active = false WHERE password_hash = ''")
+    # Who might not do everything must not: roles are not known there.
+    op.execute(
+        "UPDATE users SET active = false WHERE password_hash = '' OR role <> 'admin' OR sites IS NOT NULL"
+    )
     op.drop_index("ix_users_issuer_subject", "users")
     for column in ("subject", "issuer", "sites", "role"):
         op.drop_column("users", column)

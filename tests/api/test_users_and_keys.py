@@ -171,6 +171,9 @@ def test_a_key_cannot_change_what_is_a_persons_own(api: Api) -> None:
     change = {"oldPassword": OPERATORS, "password": "another good password"}
     assert api.post("/api/auth/password", change, headers=headers).status_code == 403
     assert api.delete("/api/auth/log-ins/1", headers=headers).status_code == 403
+    assert api.get("/api/auth/log-ins", headers=headers).status_code == 403
+    assert api.post("/api/auth/logout", {"everywhere": True}, headers=headers).status_code == 403
+    assert api.get("/api/auth/me").status_code == 200
 
 
 def test_ones_own_log_ins(api: Api) -> None:
@@ -257,6 +260,14 @@ def test_a_bad_key_is_refused_by_its_fields(
         assert fields(answer) == wrong
 
 
+def test_a_disabled_accounts_keys_stay_ended(api: Api) -> None:
+    person(api, "ann", "viewer")
+    headers = key(api, "viewer", username="ann")
+    for active in (False, True):
+        api.patch("/api/users/ann", {"active": active})
+        assert api.get("/api/auth/me", headers=headers).status_code == 401
+
+
 def test_a_site_from_its_beginning_to_its_end(api: Api, charger: Plug) -> None:
     body = {
         "name": "Harbour", "address": "Quay 1", "city": "Hamburg", "postalCode": "20457", "country": "DE",
@@ -326,7 +337,9 @@ def test_everything_can_be_done_by_command(api: Api, flask: Flask_, charger: Plu
     charger("CP1")
     assert "Site 1: Harbour" in flask("site", "create", "Harbour", "--time-zone", "Europe/Berlin").output
     flask("site", "create", "Lake", "--time-zone", "Mars/Olympus", fails=True)
-    flask("site", "change", "1", "--city", "Hamburg")
+    flask("site", "change", "1", "--city", "Hamburg", "--latitude", "53.5", "--country", "DE")
+    assert api.get("/api/sites/1").json["latitude"] == 53.5
+    flask("site", "change", "1", "--country", "Germany", fails=True)
     flask("charger", "site", "CP1", "1")
     assert "Hamburg" in (listed := flask("site", "list").output)
     assert listed.splitlines()[1].split()[-1] == "1"
@@ -336,6 +349,8 @@ def test_everything_can_be_done_by_command(api: Api, flask: Flask_, charger: Plu
     flask("user", "create", "robot", "--no-password")
     flask("user", "role", "robot", "operator")
     flask("user", "sites", "ann")
+    assert api.get("/api/users/ann").json["sites"] == []
+    flask("user", "sites", "ann", "--everything")
     assert api.get("/api/users/ann").json["sites"] is None
     assert "robot" in (listed := flask("user", "list").output)
     assert f"{USERNAME}  admin" in listed

@@ -119,6 +119,9 @@ def test_a_namesake_is_somebody_else(server: GunicornServer) -> None:
     assert shown["username"].startswith("operator (")
     assert shown["role"] == "viewer"
     assert me(server, server.token())["role"] == "admin"
+    # What happened is said of the namesake, and nothing of the account whose name it would have liked.
+    acts = server.get("/api/audit?action=userOfProvider&username=operator").json
+    assert acts == []
 
 
 def test_a_role_that_was_taken_away_there_is_gone_here(server: GunicornServer) -> None:
