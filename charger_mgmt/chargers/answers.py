@@ -272,6 +272,23 @@ class Oddity(Answer):
     ]
 
 
+class Deviation(Oddity):
+    allowance: Annotated[
+        str,
+        choice(
+            ("always", "strict: false"),
+            description="What lets it pass: always, for messages that carry money; else that the charger is not held to the letter.",
+        ),
+    ]
+
+
+class Conformance(Answer):
+    strict: Annotated[bool, about("It is held to the letter: what only `strict: false` covers is refused.")]
+    allow_missing_subprotocol: bool
+    allow_without_password: bool
+    deviations: Annotated[list[Deviation], about("Each kind once for each action, the latest first.")]
+
+
 class LoneMeterValue(Sample):
     connector_id: int | None
     timestamp: Time | None

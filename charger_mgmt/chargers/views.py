@@ -34,7 +34,17 @@ from ..web.process import central, operator, sites
 from ..web.reading import Sent
 from ..web.replies import LOCATION, Reply
 from . import administration, oddities
-from .answers import BoundDialect, Charger, ChargerDetails, ChargerEvent, LoneMeterValue, Oddity, StatusChange
+from .answers import (
+    BoundDialect,
+    Charger,
+    ChargerDetails,
+    ChargerEvent,
+    Conformance,
+    Deviation,
+    LoneMeterValue,
+    Oddity,
+    StatusChange,
+)
 
 blueprint = Blueprint("chargers", __name__, url_prefix="/chargers")
 
@@ -307,3 +317,17 @@ def list_events(charger_id: ChargerName, query: EventsQuery) -> Reply[list[Charg
 def list_oddities(charger_id: ChargerName) -> list[Oddity]:
     """What a charger sends otherwise than the specification has it."""
     return [Oddity.of(row) for row in oddities.listed(db.engine, charger_id)]
+
+
+@blueprint.get("/<charger_id>/conformance")
+@endpoint(access=VIEWER, answers={200: "What was noticed so far."}, errors=("not-found",))
+def show_conformance(charger_id: ChargerName) -> Conformance:
+    """How far a charger keeps to the specification, and which allowances cover what it does otherwise."""
+    charger = administration.details(db.engine, charger_id).charger
+    rows = oddities.listed(db.engine, charger_id)
+    return Conformance(
+        strict=charger.strict,
+        allow_missing_subprotocol=charger.allow_missing_subprotocol,
+        allow_without_password=charger.allow_without_password,
+        deviations=[Deviation.of(row, allowance=oddities.allowance(row.action)) for row in rows],
+    )

@@ -43,7 +43,7 @@ LEAST = {
     "installChargingProfile": "operator", "clearChargingProfile": "operator", "showCompositeSchedule": "operator",
     "limitCharger": "operator", "unlimitCharger": "operator",
     "showLimits": "viewer", "limitTransaction": "operator",
-    "listMessages": "viewer", "listMessagesOfCharger": "viewer",
+    "showConformance": "viewer", "listMessages": "viewer", "listMessagesOfCharger": "viewer",
     "showLocalList": "viewer", "changeLocalList": "operator", "syncLocalList": "operator", "changeLocalLists": "operator",
     "listReservations": "viewer", "showReservation": "viewer", "listConfiguration": "viewer",
     "makeReservation": "operator", "cancelReservation": "operator",
