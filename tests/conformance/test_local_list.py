@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+
 import pytest
 
 from tests.support.processes import wait_until
@@ -29,11 +31,18 @@ def syncs(operator, charger, *, fails=False):
     """The operator has the list brought up to date; what was sent for it."""
     before = len(charger.calls)
     assert operator.post(f"/api/chargers/{charger.identity}/local-list/sync").status == 202
+    # Where nothing is due it is in sync from the first moment on, and the version is asked all the same.
+    wait_until(
+        lambda: any(call.action == "GetLocalListVersion" for call in charger.calls[before:]),
+        seconds=10,
+        what="its version is asked",
+    )
     if fails:
         wait_until(lambda: len(charger.calls) > before + 1, seconds=10, what="something was sent")
         assert charger.rests()
     else:
         wait_until(lambda: shown(operator, charger)["inSync"], seconds=10, what="it is in sync")
+        assert charger.rests()
     return [call.payload for call in charger.calls[before:] if call.action == "SendLocalList"]
 
 
@@ -52,6 +61,7 @@ def test_the_list_of_a_new_charger_is_full_and_then_only_what_has_changed(charge
     assert first[0]["updateType"] == "Full"
     assert held(charger, one, two) == {one: "Accepted", two: "Blocked"}
     assert syncs(operator, charger) == []  # nothing has changed
+    time.sleep(0.3)  # until whoever asked has seen that
     tags.block(one)
     three = new_tag()
     state = shown(operator, charger)
