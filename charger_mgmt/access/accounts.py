@@ -193,15 +193,17 @@ class Foreign:
     sites: Collection[int] | None
 
 
-def foreign(engine: Engine, who: Foreign, address: str) -> AnyRow:
-    """The account of somebody whom an outside provider knows, made or brought up to date.
+def foreign(engine: Engine, who: Foreign, address: str, *, signs_in: bool) -> AnyRow:
+    """The account of somebody whom an outside provider knows: made if it is new, and brought up to date when they sign in.
+
+    A token changes nothing of an account that is there: it speaks for itself, and may be older than what is known.
 
     They are known by issuer and subject, never by a name: nobody becomes somebody else by being called so.
     """
     with reading(engine) as conn:
         row = user_rows.by_subject(conn, who.issuer, who.subject)
     stored = {"role": who.role, "sites": _stored(who.sites)}
-    if row is not None and {"role": row.role, "sites": row.sites} == stored:
+    if row is not None and (not signs_in or {"role": row.role, "sites": row.sites} == stored):
         return row
     for name in _free_names(who):
         known_as = name if row is None else row.username

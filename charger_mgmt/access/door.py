@@ -176,10 +176,10 @@ def _foreign_asker(token: str) -> Asker:
         who = door().provider.bearer(token)
     except LoginRefused as error:
         abort(tokens.refused(str(error)))
-    row = accounts.foreign(db.engine, who, address())
+    row = accounts.foreign(db.engine, who, address(), signs_in=False)
     if not row.active:
         abort(tokens.refused("The account is disabled."))
-    return Asker(row.id, row.username, row.role, sites_of(row.sites), BY_PROVIDER)
+    return Asker(row.id, row.username, who.role, sites_of(who.sites), BY_PROVIDER)
 
 
 def _issuer(token: str) -> str | None:

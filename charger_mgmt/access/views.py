@@ -243,7 +243,7 @@ def end_sign_in() -> Reply[Tokens]:
         raise NotFound("No identity provider is set up for signing in; see OIDC_CLIENT_ID.")
     who = door().provider.finish(request.cookies.get(_COOKIE), request.args.to_dict())
     g.act.by = BY_PROVIDER
-    row = accounts.foreign(db.engine, who, address())
+    row = accounts.foreign(db.engine, who, address(), signs_in=True)
     acts.begin(g.act)
     g.act.username = row.username
     if not row.active:

@@ -22,8 +22,10 @@ from .bulk import storable, storable_tree
 from .models import AuditEntry
 
 DONE: Final = "done"
-#: What is kept of the details, in bytes of JSON.
+#: What is kept of the details, in bytes of JSON; of more of it the beginnings of long values.
 MOST_DETAILS = 4000
+_MOST_LISTED = 100
+_LONGEST_TEXT = 60
 _LONGEST = {"action": 64, "target": 500, "result": 64, "address": 64, "username": 80}
 _A = AuditEntry.__table__.c
 
@@ -141,5 +143,18 @@ def _bounded(details: dict[str, Any] | None) -> dict[str, Any] | None:
     if not details:
         return None
     kept: dict[str, Any] = storable_tree(msgspec.to_builtins(details))
-    size = len(msgspec.json.encode(kept))
-    return kept if size <= MOST_DETAILS else {"left out": f"{size} bytes"}
+    if len(msgspec.json.encode(kept)) <= MOST_DETAILS:
+        return kept
+    cut: dict[str, Any] = _cut(kept)
+    size = len(msgspec.json.encode(cut))
+    return cut if size <= 8 * MOST_DETAILS else {"left out": f"{size} bytes"}
+
+
+def _cut(value: Any) -> Any:
+    """The same with everything in it by name, and long values as their beginnings: padding hides nothing."""
+    if isinstance(value, dict):
+        return {name: _cut(item) for name, item in value.items()}
+    if isinstance(value, list):
+        left = [f"and {len(value) - _MOST_LISTED} more"] if len(value) > _MOST_LISTED else []
+        return [*map(_cut, value[:_MOST_LISTED]), *left]
+    return value[:_LONGEST_TEXT] + "…" if isinstance(value, str) and len(value) > _LONGEST_TEXT else value

@@ -37,9 +37,10 @@ def options(settings: Settings) -> dict[str, Any]:
     """Engine options for the configured database (REST's connections)."""
     if is_sqlite(settings):
         _keep_private(make_url(settings.database_url.url).database)
-        return {"connect_args": {"timeout": 10}}
+        return {"hide_parameters": True, "connect_args": {"timeout": 10}}
     timeout = settings.database_timeout
     return {
+        "hide_parameters": True,  # hashes of passwords and keys are among them
         "isolation_level": "READ COMMITTED",
         "pool_size": settings.rest_connections,
         "max_overflow": 0,

@@ -92,7 +92,7 @@ class InstalledQuery(Sent):
     cursor: IdCursor | None = None
 
 
-class ScheduleQuery(Sent):
+class ScheduleRequest(Sent):
     connector_id: Annotated[int, Meta(ge=0, le=LARGEST, description="0: of the whole charger.")] = 0
     duration: Annotated[int, Meta(ge=1, le=_A_WEEK, description="In seconds, from now.")] = 86_400
     unit: Annotated[str, choice((rules.WATTS, rules.AMPERES), description="W in all, A per phase.")] = (
@@ -276,24 +276,25 @@ def clear_charging_profile(charger_id: ChargerName, profile_id: RowId) -> Reply[
     return Reply(None, 202 if outcome.waiting else 204, command_link(charger_id, outcome.command_id))
 
 
-@blueprint.get("/chargers/<charger_id>/composite-schedule")
+@blueprint.post("/chargers/<charger_id>/composite-schedule")
 @endpoint(
     access=OPERATOR,
     answers={200: "Both reckonings."},
     errors=("not-found", "conflict", "charger-offline", "charger-busy", "outcome-unknown", "bus-away"),
+    optional_body=True,
 )
-def show_composite_schedule(charger_id: ChargerName, query: ScheduleQuery) -> CompositeSchedule:
+def ask_composite_schedule(charger_id: ChargerName, body: ScheduleRequest) -> CompositeSchedule:
     """What limits a connector has, by our own reckoning and by the charger's (GetCompositeSchedule).
 
-    Watts and amperes are held against each other at 230 V. It asks the charger, so it needs an operator.
+    Watts and amperes are held against each other at 230 V.
     """
     found = profiles.schedule(
         central(),
         db.engine,
         charger_id,
-        connector_id=query.connector_id,
-        duration=query.duration,
-        unit=query.unit,
+        connector_id=body.connector_id,
+        duration=body.duration,
+        unit=body.unit,
         requested_by=operator(),
     )
     if found.outcome.error is not None and not isinstance(found.outcome.error, CallErrored):
@@ -301,8 +302,8 @@ def show_composite_schedule(charger_id: ChargerName, query: ScheduleQuery) -> Co
     said = found.outcome.response or {}
     return CompositeSchedule(
         start=time_text(found.began) or "",
-        duration=query.duration,
-        unit=query.unit,
+        duration=body.duration,
+        unit=body.unit,
         computed=[Step(step.start, _number(step.limit)) for step in found.steps],
         reported=said.get("chargingSchedule"),
         report_start=said.get("scheduleStart"),

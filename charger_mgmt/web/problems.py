@@ -20,7 +20,7 @@ from sqlalchemy.exc import TimeoutError as PoolTimeout
 from werkzeug.exceptions import HTTPException, MethodNotAllowed
 
 from .. import errors
-from ..database.faults import Fault, classify
+from ..database.faults import Fault, classify, first_line
 from .fields import about
 from .replies import command_href, command_link
 
@@ -167,7 +167,7 @@ def _domain_error(error: Exception) -> Response:
             log.warning("no database connection was free for a request: %s", type(cause).__name__)
             detail = "Every database connection is in use; try again soon."
             return problem(status, "database-busy", detail, headers=headers)
-        log.warning("The database is away: %s", cause)
+        log.warning("The database is away: %s", first_line(cause))
         return problem(status, code, "The database is away; try again soon.", headers=headers)
     if isinstance(error, errors.ChargerGone) and not error.sent:
         status, code = STATUS[errors.ChargerOffline]

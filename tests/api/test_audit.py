@@ -93,6 +93,7 @@ ACTS: list[tuple[str, str, dict[str, Any] | None, str]] = [
     ("DELETE", "/api/charging-profiles/1", None, "removeChargingProfile"),
     ("POST", f"/api/chargers/{MINE}/limit", {"kilowatts": 11}, "limitCharger"),
     ("DELETE", f"/api/chargers/{MINE}/limit", None, "unlimitCharger"),
+    ("POST", f"/api/chargers/{MINE}/composite-schedule", {"duration": 60}, "askCompositeSchedule"),
     ("POST", "/api/tags", {"idTag": "CARD"}, "createTag"),
     ("PATCH", "/api/tags/CARD", {"status": "Blocked"}, "changeTag"),
     ("POST", "/api/sites", {"name": "Third"}, "createSite"),
@@ -272,6 +273,15 @@ def test_a_change_says_what_was_before(api: Api) -> None:
     details = last(api)["details"]
     assert details["before"] == {"role": "viewer", "active": True}
     assert (details["role"], details["active"]) == ("operator", False)
+
+
+def test_padding_hides_nothing(api: Api) -> None:
+    api.post("/api/chargers", {"chargerId": "CP1"})
+    padding = {f"pad{number}": "x" * 500 for number in range(90)}
+    body = {"desired": padding | {"HeartbeatInterval": "999999"}}
+    assert api.patch("/api/chargers/CP1/configuration", body).status_code == 200
+    kept = last(api)["details"]["desired"]
+    assert (kept["HeartbeatInterval"], kept["pad1"]) == ("999999", "x" * 60 + "…")
 
 
 def test_the_trail_is_searched(api: Api, charger: Plug) -> None:

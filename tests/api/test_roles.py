@@ -40,7 +40,7 @@ LEAST = {
     "listSites": "viewer", "showSite": "viewer",
     "listChargingProfiles": "viewer", "showChargingProfile": "viewer", "listInstalledProfiles": "viewer",
     "showLimit": "viewer", "createChargingProfile": "operator", "removeChargingProfile": "operator",
-    "installChargingProfile": "operator", "clearChargingProfile": "operator", "showCompositeSchedule": "operator",
+    "installChargingProfile": "operator", "clearChargingProfile": "operator", "askCompositeSchedule": "operator",
     "limitCharger": "operator", "unlimitCharger": "operator",
     "showLimits": "viewer", "limitTransaction": "operator",
     "showConformance": "viewer", "listMessages": "viewer", "listMessagesOfCharger": "viewer",

@@ -218,16 +218,16 @@ def test_both_reckonings(charger, operator):
     installs(operator, charger, 0, profile("ChargePointMaxProfile", limit=10.0))
     installs(operator, charger, 1, profile(limit=6.0))
     for connector, expected in ((1, 6), (2, 10), (0, 10)):
-        seen = operator.get(
+        seen = operator.post(
             f"/api/chargers/{charger.identity}/composite-schedule",
-            connectorId=connector,
-            duration=300,
-            unit="A",
+            {"connectorId": connector, "duration": 300, "unit": "A"},
         )
         assert seen.status == 200, seen
         assert seen.json["computed"] == [{"startPeriod": 0, "limit": expected}]
         assert seen.json["status"] == "Accepted"
         reported = seen.json["reported"]["chargingSchedulePeriod"]
         assert [period["limit"] for period in reported] == [expected]
-    watts = operator.get(f"/api/chargers/{charger.identity}/composite-schedule", connectorId=1, duration=300)
+    watts = operator.post(
+        f"/api/chargers/{charger.identity}/composite-schedule", {"connectorId": 1, "duration": 300}
+    )
     assert watts.json["computed"] == [{"startPeriod": 0, "limit": 4140}]
