@@ -178,7 +178,7 @@ class Log(Logger):
 
     def atoms(self, resp, req, environ, request_time) -> dict:
         atoms = super().atoms(resp, req, environ, request_time)
-        if environ.get("PATH_INFO", "").endswith("/callback"):  # its query holds an identity provider's code
+        if "/auth/" in environ.get("PATH_INFO", ""):  # a query there may hold an identity provider's code
             atoms["r"] = f"{environ.get('REQUEST_METHOD')} {environ.get('PATH_INFO')}?…"
         return atoms
 

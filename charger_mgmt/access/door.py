@@ -43,6 +43,8 @@ _READ = ("GET", "HEAD", "OPTIONS")
 MOST_REFUSALS = 60
 MOST_OF_STRANGERS = 600
 _MOST_COUNTED = 10_000
+#: Bodies that are no log-in at all.
+_NOT_EVEN_READ = (400, 408, 413, 415)
 _NO_DATABASE = ("database-away", "database-busy")
 _BEARER = "Bearer "
 
@@ -75,8 +77,9 @@ class Refusals:
         if (minute := int(self._monotonic() // 60)) != self._minute:
             self._minute = minute
             self._counts.clear()
-        if act.username is not None:
-            return self._takes(f"account {act.username}", MOST_REFUSALS)
+        whose = act.username or (act.details or {}).get("username")
+        if whose is not None:  # also of a log-in that failed
+            return self._takes(f"account {whose}", MOST_REFUSALS)
         return self._takes(f"source {act.address}", MOST_REFUSALS) and self._takes("", MOST_OF_STRANGERS)
 
     def _takes(self, whom: str, most: int) -> bool:
@@ -149,6 +152,8 @@ def _log_instead(act: Act, result: str) -> None:
 def _is_kept(act: Act, result: str, status: int, *, begun: bool) -> bool:
     if result == acts.DONE:
         return begun and not act.noted
+    if act.by is None and status in _NOT_EVEN_READ:
+        return False
     if status == 429:  # whoever tries as often as they like must not fill the disk: the log counts them
         return False
     return begun or (act.by is not None and (request.method not in _READ or status == 403))

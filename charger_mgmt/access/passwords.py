@@ -21,8 +21,9 @@ SHORTEST = 8
 LONGEST = 1024
 #: Of zxcvbn's 0 to 4: more than a million guesses.
 LEAST_SCORE = 2
-#: Characters of a password that are judged; what is longer is strong enough.
-_JUDGED = 64
+#: Characters of a password that are judged: the time for it grows with their number far more than in proportion. What is longer is
+#: judged by its beginning.
+_JUDGED = 24
 
 #: OWASP's second recommended set: 19 MiB, two passes.
 _hasher = argon2.PasswordHasher(time_cost=2, memory_cost=19 * 1024, parallelism=1)
@@ -36,7 +37,7 @@ def hashed(username: str, password: str) -> str:
         raise InvalidInput(
             "The password is not acceptable.", {"password": f"{SHORTEST} to {LONGEST} characters"}
         )
-    estimate = _in_thread(zxcvbn, password[:_JUDGED], [username])
+    estimate = _in_thread(zxcvbn, password[:_JUDGED], [username], of="judging")
     if estimate["score"] < LEAST_SCORE:
         advice = estimate["feedback"]["warning"] or " ".join(estimate["feedback"]["suggestions"])
         raise InvalidInput(
@@ -62,20 +63,22 @@ def _matches(kept: str, password: str) -> bool:
 
 _MOST_WAITING = 64
 _waiting = 0
-_pools: dict[int, ThreadPool] = {}
+_pools: dict[tuple[int, str], ThreadPool] = {}
+#: Kind of work → how many at a time: who judges new passwords does not hold up who logs in.
+_AT_A_TIME = {"hashing": 2, "judging": 1}
 
 
-def _in_thread(function: Callable[..., Any], *arguments: Any) -> Any:
-    """Run slow hashing beside the loop, two at a time; without gevent's patching there is no loop to block."""
+def _in_thread(function: Callable[..., Any], *arguments: Any, of: str = "hashing") -> Any:
+    """Run slow work beside the loop; without gevent's patching there is no loop to block."""
     global _waiting
     if not monkey.is_module_patched("socket"):
         return function(*arguments)
     if _waiting >= _MOST_WAITING:
         raise TooManyAttempts("Too many logins at this moment.", 2)
     hub = gevent.get_hub()
-    pool = _pools.get(id(hub))
+    pool = _pools.get((id(hub), of))
     if pool is None:
-        pool = _pools[id(hub)] = ThreadPool(2, hub=hub)
+        pool = _pools[id(hub), of] = ThreadPool(_AT_A_TIME[of], hub=hub)
     _waiting += 1
     try:
         return pool.apply(function, arguments)

@@ -78,6 +78,8 @@ class Provider:
         self._keys: tuple[float, KeySet] | None = None
         self._looked_at = float("-inf")
         self._first = BoundedSemaphore(1)
+        self._asked_at = float("-inf")
+        self._first_word = BoundedSemaphore(1)
 
     @property
     def takes_tokens(self) -> bool:
@@ -238,7 +240,15 @@ class Provider:
 
     def _published_now(self) -> dict[str, Any]:
         """What the provider says of itself (OpenID Connect Discovery)."""
-        now = self._monotonic()
+        if self._published is None:
+            with self._first_word:  # all wait for the first who asks
+                if self._published is None and self._monotonic() - self._asked_at < AWAY_FOR:
+                    raise ProviderAway
+                return self._fresh_word()
+        return self._fresh_word()
+
+    def _fresh_word(self) -> dict[str, Any]:
+        now = self._asked_at = self._monotonic()
         if self._published is None or now - self._published[0] > KEPT_FOR:
             issuer = self._settings.oidc_issuer
             try:

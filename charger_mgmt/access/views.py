@@ -207,7 +207,9 @@ def reset_password(body: PasswordReset) -> None:
     owner = door().reset_links.owner(db.engine, body.reset_token)
     g.act.username, g.act.by = owner.username, "reset link"
     acts.begin(g.act)
+    door().throttle.begin(owner.username, address(), None, lambda: True)
     accounts.reset_password(db.engine, owner, body.password)
+    door().throttle.succeeded(owner.username, address(), None)
 
 
 @blueprint.get("/provider")

@@ -54,4 +54,10 @@ def as_it_came() -> str:
 
 def _raw_path(environ: dict[str, Any]) -> str:
     raw: str = environ.get("RAW_URI", "")
-    return urlsplit(raw).path if "://" in raw.partition("?")[0] else raw.partition("?")[0].partition("#")[0]
+    bare = raw.partition("?")[0].partition("#")[0]
+    if bare.startswith("/") or "://" not in bare:
+        return bare
+    try:
+        return urlsplit(bare).path
+    except ValueError:
+        return ""

@@ -127,6 +127,15 @@ def test_a_reset_link_ends_with_what_makes_it_senseless(api: Api, monkeypatch: p
     assert use(fourth) == 204
 
 
+def test_a_reset_link_does_not_keep_others_busy(api: Api) -> None:
+    """Passwords that take long to judge, and are refused, can be tried ten times a minute."""
+    person(api, "ann", "viewer")
+    token = api.post("/api/users/ann/reset-link").json["resetToken"]
+    body = {"resetToken": token, "password": "password"}
+    answers = [api.post("/api/auth/password-reset", body, token=False).status_code for _ in range(11)]
+    assert answers == [400] * 10 + [429]
+
+
 def test_a_device_token_is_no_reset_token(api: Api) -> None:
     """They are signed with the same secret, each for its own purpose."""
     device = log_in(api, USERNAME, OPERATORS)["deviceToken"]

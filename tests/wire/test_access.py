@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import re
+import socket
 import sqlite3
 import threading
 import time
@@ -218,3 +219,13 @@ def test_no_secret_is_ever_written_down(tmp_path: Path) -> None:
         if secret in text
     ]
     assert found == []
+
+
+@pytest.mark.parametrize("target", ["//[://", "//[", "http://[", "/api//[://x", "*"])
+def test_a_target_that_is_none_is_no_fault_of_ours(target: str, tmp_path: Path) -> None:
+    with GunicornServer(f"sqlite:///{tmp_path / 'odd.sqlite3'}") as server:
+        with socket.create_connection((server.host, server.port), timeout=10) as line:
+            line.sendall(f"GET {target} HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n".encode())
+            status = line.makefile("rb").readline().split()[1]
+        assert 400 <= int(status) < 500
+        assert server.alarms() == []
